@@ -1,0 +1,118 @@
+"""What the services say to each other: saga commands, errors, events, and the ids that they carry.
+
+Plain values, so that the builder of the state machine, the tests and the documentation can follow them without importing
+a service. `docs/saga.md` explains the contract in prose.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EVENTS_EXCHANGE: Final = "platform.events"
+DEAD_LETTERS_EXCHANGE: Final = "platform.dead-letters"
+
+
+class Command(StrEnum):
+    """A step of the saga; the part before the dot is the service whose queue receives it."""
+
+    AUTHORISE = "payment.authorise"
+    CONFIRM_SEATS = "booking.confirm_seats"
+    CAPTURE = "payment.capture"
+    ISSUE_TICKETS = "booking.issue_tickets"
+    SEND_NOTIFICATION = "notification.send"
+    CANCEL_PAYMENT = "payment.cancel"
+    REFUND = "payment.refund"
+    RELEASE = "booking.release"
+    CANCEL_ORDER = "booking.cancel_order"
+    NEEDS_OPERATOR = "booking.needs_operator"
+
+    @property
+    def service(self) -> str:
+        """The service that carries the command out."""
+        return self.value.split(".", 1)[0]
+
+
+FORWARD: Final = (
+    Command.AUTHORISE,
+    Command.CONFIRM_SEATS,
+    Command.CAPTURE,
+    Command.ISSUE_TICKETS,
+    Command.SEND_NOTIFICATION,
+)
+PIVOT: Final = Command.CAPTURE
+COMPENSATION: Final = (Command.CANCEL_PAYMENT, Command.RELEASE, Command.CANCEL_ORDER)
+AFTER_PIVOT: Final = (Command.REFUND, Command.RELEASE, Command.CANCEL_ORDER)
+
+
+class Failure(StrEnum):
+    """The `error` of a SendTaskFailure. The first two may be retried; the others are decided."""
+
+    TRANSIENT = "Transient"
+    PAYMENT_UNKNOWN = "Payment.Unknown"
+    PAYMENT_DECLINED = "Payment.Declined"
+    HOLD_LOST = "Hold.Lost"
+    SEAT_GONE = "Seat.Gone"
+    REFUSED = "Refused"
+    INVALID = "Command.Invalid"
+
+
+RETRYABLE: Final = (Failure.TRANSIENT, Failure.PAYMENT_UNKNOWN)
+
+
+class Event(StrEnum):
+    """Routing keys on the topic exchange `platform.events`."""
+
+    ORDER_PLACED = "order.placed"
+    ORDER_COMPLETED = "order.completed"
+    ORDER_CANCELLED = "order.cancelled"
+    ORDER_NEEDS_OPERATOR = "order.needs_operator"
+    TICKET_ISSUED = "ticket.issued"
+    PAYMENT_AUTHORISED = "payment.authorised"
+    PAYMENT_CAPTURED = "payment.captured"
+    PAYMENT_CANCELLED = "payment.cancelled"
+    PAYMENT_REFUNDED = "payment.refunded"
+
+
+Id = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SagaInput(_Message):
+    """The input of an execution: ids and the money terms. ``amount`` is in minor units (cents)."""
+
+    orderId: Id
+    buyerId: Id
+    amount: int = Field(ge=1)
+    currency: str = Field(pattern="^[a-z]{3}$")
+    paymentMethod: Id
+
+
+class SagaMessage(_Message):
+    """The body of an SQS message that carries a command and its task token."""
+
+    command: Command
+    taskToken: str = Field(min_length=1, max_length=2048)
+    executionArn: str = Field(min_length=1, max_length=2048)
+    orderId: Id
+    input: SagaInput
+    attempt: int = Field(default=1, ge=1)
+
+    @property
+    def message_id(self) -> str:
+        """What makes two deliveries the same command: one answer per execution and command, whatever the token."""
+        return f"{self.executionArn}/{self.command.value}"
+
+
+class EventMessage(_Message):
+    """The body of an event. ``ids`` name what it is about; whoever wants more asks the service that owns it."""
+
+    id: Id
+    type: Event
+    occurredAt: str
+    ids: dict[str, str]
