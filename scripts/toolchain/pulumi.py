@@ -1,0 +1,139 @@
+"""The Pulumi engine and the host that runs Python programs for it.
+
+In this order: `pulumi` on PATH when it is recent enough, the tool cache, the official release, a build from source
+through the Go module proxy (five minutes on two cores).
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache as remember
+from pathlib import Path
+
+from scripts.toolchain import cache, download, golang
+from scripts.toolchain.cache import CannotObtain
+
+VERSION = "3.259.0"
+# Used in this order when VERSION cannot be had. Each was built and ran the engine tests.
+FALLBACKS = ("3.258.0",)
+# An engine on PATH that is older is passed over: it predates the policy protocol of the pinned pulumi-policy.
+MINIMUM = FALLBACKS[-1]
+
+_PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
+_MODULE = Path(__file__).parent / "go" / "engine"
+_EXEC = "pulumi-language-python-exec"
+_HOST = "pulumi-language-python"
+# GiB that Go's module and build caches take for the engine.
+_NEED_GIB = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine: its version, where it is, and the folders that PATH needs so that it finds its Python host."""
+
+    version: str
+    binary: Path
+    path: tuple[Path, ...]
+    origin: str
+
+
+def find() -> Engine | None:
+    """The engine that is here already, or None."""
+    on_path = shutil.which("pulumi")
+    if on_path and (version := _version(Path(on_path))) and _at_least(version, MINIMUM):
+        binary = Path(on_path)
+        official_host = shutil.which(_HOST) or (binary.resolve().parent / _HOST).exists()
+        return Engine(version, binary, () if official_host else (_own_host(version),), "PATH")
+    for version in (VERSION, *FALLBACKS):
+        place = cache.folder("pulumi", version)
+        if (place / "pulumi").exists():
+            return _cached(version, place)
+    return None
+
+
+def obtain(say: Callable[[str], None]) -> Engine:
+    """The engine, obtained if need be. Raises CannotObtain with what was tried."""
+    found = find()
+    if found:
+        return found
+    tried = []
+    for version in (VERSION, *FALLBACKS):
+        for make in (_download, _build):
+
+            def into(place: Path, version: str = version, make: Callable[..., None] = make) -> None:
+                make(version, place, say)
+
+            try:
+                return _cached(version, cache.obtain("pulumi", version, into, say, need_gib=_NEED_GIB))
+            except (CannotObtain, download.CannotDownload) as error:
+                tried.append(f"- {version}: {error}")
+    raise CannotObtain("the Pulumi engine is not on PATH and could not be had:\n" + "\n".join(tried))
+
+
+def _cached(version: str, place: Path) -> Engine:
+    official = (place / _HOST).exists()
+    return Engine(version, place / "pulumi", (place,) if official else (place, _own_host(version)), str(place))
+
+
+def _download(version: str, place: Path, say: Callable[[str], None]) -> None:
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    archive = f"pulumi-v{version}-{platform.system().lower()}-{machine}.tar.gz"
+    release = f"https://github.com/pulumi/pulumi/releases/download/v{version}"
+    sums = download.text(f"{release}/pulumi-{version}-checksums.txt")
+    published = {name: sha256 for sha256, name in (line.split() for line in sums.splitlines() if line.strip())}
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch, archive)
+        download.file(f"{release}/{archive}", published[archive], packed, say)
+        with tarfile.open(packed) as tar:
+            tar.extractall(scratch, filter="data")
+        for program in Path(scratch, "pulumi").iterdir():
+            shutil.move(program, place / program.name)
+
+
+def _build(version: str, place: Path, say: Callable[[str], None]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        module = shutil.copytree(_MODULE, Path(scratch, "module"))
+        if version != VERSION:
+            golang.run(module, "get", f"{_PACKAGE}@v{version}")
+            golang.run(module, "mod", "tidy")
+        stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}"
+        golang.build(module, f"{_PACKAGE}/cmd/pulumi", place / "pulumi", f"-s -w {stamp}", say)
+        sdk = Path(golang.run(module, "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3").strip())
+        shutil.copyfile(sdk / "python" / "cmd" / _EXEC, place / _EXEC)
+        (place / _EXEC).chmod(0o755)
+
+
+def _own_host(version: str) -> Path:
+    """A folder for PATH that holds this project's host, and the official program that it starts."""
+    folder = cache.root() / "language-host"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Relative to the environment that `eventctl` runs in: each clone has its own, and the engine inherits PATH.
+    shim = folder / _HOST
+    text = '#!/bin/sh\nexec "${EVENTCTL_PYTHON:-python3}" -m scripts.toolchain.language_host "$@"\n'
+    if not shim.exists() or shim.read_text() != text:
+        draft = Path(tempfile.mkstemp(dir=folder)[1])
+        draft.write_text(text)
+        draft.chmod(0o755)
+        draft.rename(shim)
+    return folder
+
+
+@remember
+def _version(binary: Path) -> str | None:
+    done = subprocess.run([binary, "version"], capture_output=True, text=True, check=False)
+    found = re.match(r"v?(\d+\.\d+\.\d+)", done.stdout)
+    return found[1] if found else None
+
+
+def _at_least(version: str, minimum: str) -> bool:
+    def key(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in text.split("."))
+
+    return key(version) >= key(minimum)
