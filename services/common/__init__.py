@@ -1,0 +1,1 @@
+"""What every service needs and none owns: settings, database, outbox, inbox, saga worker, API conventions."""

@@ -1,0 +1,140 @@
+"""RabbitMQ: events out with publisher confirms, events in from a quorum queue with a delivery limit and dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
+from pydantic import ValidationError
+
+from services.common import logs
+from services.common.outbox import OutboxMessage
+from services.contracts import DEAD_LETTERS_EXCHANGE, EVENTS_EXCHANGE, EventMessage
+
+log = logs.get(__name__)
+
+CONFIRM_SECONDS = 10.0
+DELIVERY_LIMIT = 5
+PREFETCH = 16
+# Quorum queues redeliver at once, so a consumer waits before it gives a message back: 1, 2, 4, … seconds.
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def connection(url: str) -> AsyncIterator[AbstractRobustConnection]:
+    """A connection that comes back by itself; amqps:// is verified against Python's default trust."""
+    context = ssl.create_default_context() if url.startswith("amqps://") else None
+    made = await aio_pika.connect_robust(url, ssl_context=context, timeout=10)
+    async with made:
+        yield made
+
+
+class EventPublisher:
+    """A publisher of the outbox: returns when a majority of the queue's replicas has the message.
+
+    An event to which nobody has subscribed is confirmed and goes nowhere, as topics do.
+    """
+
+    def __init__(self, channel: AbstractRobustChannel) -> None:
+        self._channel = channel
+        self._exchange: aio_pika.abc.AbstractExchange | None = None
+
+    async def publish(self, message: OutboxMessage) -> None:
+        """Publish under the event's name; raises when it is not confirmed within CONFIRM_SECONDS."""
+        if self._exchange is None:
+            self._exchange = await self._channel.declare_exchange(
+                EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
+            )
+        event = EventMessage.model_validate(
+            {"id": str(message.id), "type": message.topic, "occurredAt": message.occurred_at, "ids": message.payload}
+        )
+        await self._exchange.publish(
+            aio_pika.Message(
+                event.model_dump_json().encode(),
+                message_id=event.id,
+                type=event.type.value,
+                content_type="application/json",
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            ),
+            routing_key=message.topic,
+            mandatory=False,
+            timeout=CONFIRM_SECONDS,
+        )
+
+
+async def declare(channel: AbstractRobustChannel, queue: str, topics: Sequence[str]) -> aio_pika.abc.AbstractQueue:
+    """Declare ``queue`` bound to ``topics``, and `<queue>.dead` for what it gives up; safe to repeat."""
+    events = await channel.declare_exchange(EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+    dead = await channel.declare_exchange(DEAD_LETTERS_EXCHANGE, aio_pika.ExchangeType.DIRECT, durable=True)
+    graveyard = await channel.declare_queue(f"{queue}.dead", durable=True, arguments={"x-queue-type": "quorum"})
+    await graveyard.bind(dead, routing_key=queue)
+    made = await channel.declare_queue(
+        queue,
+        durable=True,
+        arguments={
+            "x-queue-type": "quorum",
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": DEAD_LETTERS_EXCHANGE,
+            "x-dead-letter-routing-key": queue,
+            # At least once needs the queue to refuse, not drop, what it cannot hold (rabbitmq.com/docs/quorum-queues).
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        },
+    )
+    for topic in topics:
+        await made.bind(events, routing_key=topic)
+    return made
+
+
+async def consume(
+    channel: AbstractRobustChannel,
+    queue: str,
+    topics: Sequence[str],
+    handler: Callable[[EventMessage], Awaitable[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Feed ``handler`` until ``stop``: acknowledged after it returns; given back when it raises, with a growing pause,
+    until DELIVERY_LIMIT makes it a dead letter. What cannot be parsed is a dead letter at once.
+    """
+    await channel.set_qos(prefetch_count=PREFETCH)
+    made = await declare(channel, queue, topics)
+    busy: set[asyncio.Task[None]] = set()
+
+    async def on_message(message: AbstractIncomingMessage) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            busy.add(task)
+            task.add_done_callback(busy.discard)
+        await _handle(message, handler, stop)
+
+    tag = await made.consume(on_message)
+    await stop.wait()
+    await made.cancel(tag)
+    await asyncio.gather(*busy, return_exceptions=True)
+
+
+async def _handle(
+    message: AbstractIncomingMessage, handler: Callable[[EventMessage], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    try:
+        event = EventMessage.model_validate_json(message.body)
+    except ValidationError as error:
+        log.error("not an event: to the dead letters", message=message.message_id, errors=error.error_count())
+        await message.reject(requeue=False)
+        return
+    try:
+        await handler(event)
+    except Exception as error:
+        deliveries = int(str(message.headers.get("x-delivery-count") or 0))
+        log.warning("event given back", event_id=event.id, type=event.type, deliveries=deliveries, error=repr(error))
+        try:
+            await asyncio.wait_for(stop.wait(), min(LONGEST_PAUSE_SECONDS, 2.0**deliveries))
+        except TimeoutError:
+            pass
+        await message.nack(requeue=True)
+        return
+    await message.ack()

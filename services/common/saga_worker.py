@@ -1,0 +1,185 @@
+"""A saga worker: commands from SQS, carried out once, answered with their task token.
+
+docs/saga.md says what may be relied upon. The worker fails open to redelivery: whatever is not answered comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from services.common import inbox, logs
+from services.common.aws import Threads
+from services.common.inbox import Claim, Outcome, StaleLease
+from services.contracts import Command, Failure, SagaMessage
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+log = logs.get(__name__)
+
+# AWS says TaskTimedOut for a late token, moto says InvalidToken: the step was decided without this answer.
+DECIDED = frozenset({"InvalidToken", "TaskTimedOut", "TaskDoesNotExist"})
+
+Handler = Callable[[SagaMessage, Claim], Awaitable[Outcome]]
+
+
+class Retry(Exception):
+    """Raised by a handler when nothing is decided yet; ``failure`` tells the state machine what kind of retry it is."""
+
+    def __init__(self, failure: Failure, cause: str) -> None:
+        super().__init__(cause)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """The queue and the rhythm: seconds of a long poll, between heartbeats, and of a lease without one."""
+
+    url: str
+    concurrency: int = 8
+    wait: int = 5
+    heartbeat: float = 20.0
+    lease: float = 60.0
+
+
+class SagaWorker:
+    """Carries out the commands of one service."""
+
+    def __init__(
+        self,
+        consumer: str,
+        queue: Queue,
+        handlers: Mapping[Command, Handler],
+        *,
+        pool: asyncpg.Pool,
+        sqs: SQSClient,
+        step_functions: SFNClient,
+    ) -> None:
+        self._consumer, self._queue, self._handlers, self._pool = consumer, queue, handlers, pool
+        self._sqs, self._sfn = sqs, step_functions
+        self._threads = Threads(2 * queue.concurrency + 2)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``; then finish what is in hand. Faults of SQS are waited out."""
+        tasks: set[asyncio.Task[None]] = set()
+        while not stop.is_set():
+            if len(tasks) >= self._queue.concurrency:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                received = await self._receive(min(10, self._queue.concurrency - len(tasks)))
+            except (BotoCoreError, ClientError) as error:
+                log.warning("queue cannot be read", error=repr(error))
+                await asyncio.sleep(1)
+                continue
+            for message in received:
+                task = asyncio.create_task(self.process(message))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        await asyncio.gather(*tasks)
+
+    async def _receive(self, free: int) -> list[Any]:
+        if free < 1:
+            return []
+        answer = await self._threads(
+            self._sqs.receive_message,
+            QueueUrl=self._queue.url,
+            MaxNumberOfMessages=free,
+            WaitTimeSeconds=self._queue.wait,
+            VisibilityTimeout=int(self._queue.lease),
+        )
+        return list(answer.get("Messages", []))
+
+    async def process(self, received: Mapping[str, Any]) -> None:
+        """Carry out one message, from claim to answer; never raises."""
+        receipt = received["ReceiptHandle"]
+        try:
+            message = SagaMessage.model_validate_json(received["Body"])
+        except ValidationError as error:
+            # Not deleted: after maxReceiveCount deliveries it becomes a dead letter, with an alarm of its own.
+            log.error("not a command", message=received.get("MessageId"), errors=error.error_count())
+            return
+        try:
+            outcome = await self._outcome(message, receipt)
+            if outcome is None:
+                await self._hide(receipt, self._queue.lease / 3)
+                return
+            await self._answer(message, outcome)
+            await self._threads(self._sqs.delete_message, QueueUrl=self._queue.url, ReceiptHandle=receipt)
+        except Exception as error:  # the message comes back, and with it the same answer
+            log.warning("command left for redelivery", command=message.command, order=message.orderId, error=repr(error))
+
+    async def _outcome(self, message: SagaMessage, receipt: str) -> Outcome | None:
+        handler = self._handlers.get(message.command)
+        if handler is None:
+            return Outcome(error=Failure.INVALID, cause=f"{self._consumer} does not carry out {message.command.value}")
+        claim = await inbox.claim(self._pool, self._consumer, message, seconds=self._queue.lease)
+        if not isinstance(claim, Claim):
+            return claim
+        try:
+            async with self._beating(message, claim, receipt):
+                return await handler(message, claim)
+        except StaleLease as error:
+            log.warning("lease lost", command=message.command, order=message.orderId, error=str(error))
+            return None
+        except Retry as error:
+            await inbox.give_back(self._pool, claim)
+            return Outcome(error=error.failure, cause=str(error))
+        except Exception as error:
+            log.error("command failed", command=message.command, order=message.orderId, exc_info=error)
+            await inbox.give_back(self._pool, claim)
+            return Outcome(error=Failure.TRANSIENT, cause=type(error).__name__)
+
+    async def _answer(self, message: SagaMessage, outcome: Outcome) -> None:
+        token = await inbox.token(self._pool, self._consumer, message.message_id) or message.taskToken
+        try:
+            if outcome.error is None:
+                output = json.dumps(outcome.output or {})
+                await self._threads(self._sfn.send_task_success, taskToken=token, output=output)
+            else:
+                await self._threads(
+                    self._sfn.send_task_failure, taskToken=token, error=str(outcome.error), cause=outcome.cause
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in DECIDED:
+                raise
+            log.info("decided already", command=message.command, order=message.orderId)
+        await inbox.answered(self._pool, self._consumer, message.message_id)
+        log.info(
+            "command answered", command=message.command, order=message.orderId, outcome=outcome.error or "succeeded"
+        )
+
+    async def _hide(self, receipt: str, seconds: float) -> None:
+        await self._threads(
+            self._sqs.change_message_visibility,
+            QueueUrl=self._queue.url,
+            ReceiptHandle=receipt,
+            VisibilityTimeout=max(1, int(seconds)),
+        )
+
+    @asynccontextmanager
+    async def _beating(self, message: SagaMessage, claim: Claim, receipt: str) -> AsyncIterator[None]:
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(self._queue.heartbeat)
+                try:
+                    await inbox.extend(self._pool, claim, seconds=self._queue.lease)
+                    await self._hide(receipt, self._queue.lease)
+                    await self._threads(self._sfn.send_task_heartbeat, taskToken=message.taskToken)
+                except Exception as error:  # a missed beat is not a reason to stop: the commit checks the lease
+                    log.warning("heartbeat missed", command=message.command, order=message.orderId, error=repr(error))
+
+        task = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            task.cancel()
