@@ -1,8 +1,8 @@
 """What a simulated provider must answer, free of gRPC: plain dictionaries in, plain dictionaries out.
 
 Property names are those of the wire (camelCase for aws). A value is None, bool, int, float, str, list, dict, an `Asset`
-or an `Archive`; a value that a preview does not know yet is `UNKNOWN`, at any depth. Secrets arrive unwrapped: the servicer
-tells the engine that it does not take them, so the engine keeps track of what is secret.
+or an `Archive`; a value that a preview does not know yet is `UNKNOWN`, at any depth. Secrets arrive unwrapped: the
+servicer tells the engine that it does not take them, so the engine keeps track of what is secret.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class NotFound(Exception):
 
 
 class PartiallyCreated(Exception):
-    """The resource exists but is not as asked: the engine records ``state`` under ``id`` and the next update mends it."""
+    """The resource exists but is not as asked: the engine records ``state``, and the next update mends it."""
 
     def __init__(self, id: str, state: Properties, reason: str, inputs: Properties | None = None) -> None:
         super().__init__(reason)

@@ -4,6 +4,7 @@ All provider instances of a program (the default one, and explicit ones with ano
 this process. The engine opens one connection per instance, so the connection tells whose settings apply.
 """
 
+# ruff: noqa: N802 (the method names are those of the protocol)
 from __future__ import annotations
 
 import logging
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import any_pb2, empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 

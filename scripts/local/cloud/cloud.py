@@ -1,0 +1,68 @@
+"""One simulated cloud: moto over HTTP, the providers over gRPC, and the control endpoint, in one process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from typing import Any
+
+import grpc
+import requests
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from scripts.local.cloud.aws import AwsBackend
+from scripts.local.cloud.control import control_app
+from scripts.local.cloud.data_plane import DataPlane
+from scripts.local.cloud.servicer import ProviderServicer, serve
+from scripts.local.cloud.session import Session
+
+
+class Cloud:
+    """Everything that `python -m scripts.local.cloud` serves."""
+
+    def __init__(self, region: str, account: str, data_plane: DataPlane, port: int = 0) -> None:
+        self._region, self._account, self._data_plane, self._port = region, account, data_plane, port
+        self._http: list[BaseWSGIServer] = []
+        self._grpc: list[grpc.Server] = []
+
+    async def start(self) -> dict[str, Any]:
+        """Start all parts; returns their addresses as the ready file holds them."""
+        moto = self._listen(DomainDispatcherApplication(create_backend_app), self._port)
+        endpoint = f"http://127.0.0.1:{moto}"
+        requests.post(
+            f"{endpoint}/moto-api/config", json={"stepfunctions": {"execute_state_machine": True}}, timeout=30
+        ).raise_for_status()
+        session = Session(endpoint, self._account, data_plane=self._data_plane)
+        control = self._listen(control_app(session, self._region), 0)
+        ports = {"aws": self._provider(AwsBackend(session, self._region))}
+        return {
+            "endpoint": endpoint,
+            "control": f"http://127.0.0.1:{control}",
+            "debug_providers": ",".join(f"{name}:{port}" for name, port in ports.items()),
+            "region": self._region,
+            "account": self._account,
+            "pid": os.getpid(),
+        }
+
+    async def stop(self) -> None:
+        """Stop answering; requests under way get a second."""
+        for server in self._grpc:
+            server.stop(1)
+        for http in self._http:
+            http.shutdown()
+
+    def _listen(self, app: Any, port: int) -> int:
+        server = make_server("127.0.0.1", port, app, threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._http.append(server)
+        return int(server.server_port)
+
+    def _provider(self, backend: Any) -> int:
+        server, port = serve(ProviderServicer(backend))
+        self._grpc.append(server)
+        return port
+
+
+__all__ = ["Cloud", "importlib"]
