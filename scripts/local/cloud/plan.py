@@ -80,8 +80,9 @@ def sent(row: Row) -> set[str]:
 
 
 @cache
-def _replaces(token: str, row_id: int, row: Row) -> frozenset[str]:
-    inputs = sdk.model(token).inputs
+def replaces(row: Row) -> frozenset[str]:
+    """The inputs (or paths within them) that cannot be changed in place."""
+    inputs = sdk.model(row.token).inputs
     documented = {name for name, property in inputs.items() if property.replaces}
     fixed = covered(row, row.create)
     changed = set() if not row.upsert else covered(row, row.create) - _keys(row)
@@ -95,11 +96,6 @@ def _keys(row: Row) -> set[str]:
     """Inputs that name an upserted thing: those that read and delete need, too."""
     calls = [call for call in (row.read, row.delete) if call]
     return {source for call in calls for source in call.params.values() if isinstance(source, str)}
-
-
-def replaces(row: Row) -> frozenset[str]:
-    """The inputs (or paths within them) that cannot be changed in place."""
-    return _replaces(row.token, id(row), row)
 
 
 @cache

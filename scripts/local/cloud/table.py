@@ -78,9 +78,9 @@ class Call:
 Output = str | Callable[[Scope, dict[str, Any]], Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """One Pulumi type. ``create`` None means adopting something that AWS made itself (a default route table)."""
+    """One Pulumi type, equal only to itself. ``create`` None means adopting something that AWS made itself (a default route table)."""
 
     token: str
     service: str
