@@ -1,0 +1,56 @@
+"""A customer-managed key for one concern: its own key means its own audit trail and its own blast radius."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_aws import kms
+
+from components import iam
+from components.context import Context
+
+# Days between the request to delete a key and its end; AWS allows 7 to 30, and a lost key is lost data.
+_DELETION_WINDOW_DAYS = 30
+# What a service does with a key on behalf of its caller.
+_USE = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey", "kms:CreateGrant")
+
+
+def key_policy(account_id: str, partition: str, services: Sequence[str]) -> str:
+    """The account administers the key through IAM; ``services`` may use it for this account's resources only."""
+    root = {"AWS": f"arn:{partition}:iam::{account_id}:root"}
+    statements = [iam.allow(("kms:*",), ("*",), principal=root)]
+    statements += [
+        iam.allow(
+            _USE,
+            ("*",),
+            principal={"Service": service},
+            # Logs says which account it works for through the encryption context, the others through the source.
+            condition=(
+                {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:{partition}:logs:*:{account_id}:*"}}
+                if service.startswith("logs.")
+                else {"StringEquals": {"aws:SourceAccount": account_id}}
+            ),
+        )
+        for service in services
+    ]
+    return iam.document(*statements)
+
+
+def key(
+    name: str, *, context: Context, purpose: str, services: Sequence[str] = (), opts: pulumi.ResourceOptions
+) -> kms.Key:
+    """A key named ``name``, rotated every year by AWS, with an alias, usable by ``services`` (service principals)."""
+    made = kms.Key(
+        name,
+        description=purpose,
+        enable_key_rotation=True,
+        deletion_window_in_days=_DELETION_WINDOW_DAYS,
+        policy=pulumi.Output.all(context.account_id, context.partition).apply(
+            lambda known: key_policy(known[0], known[1], services)
+        ),
+        tags=context.tags(name),
+        opts=context.keep(opts),
+    )
+    kms.Alias(name, name=f"alias/{context.environment}/{name}", target_key_id=made.key_id, opts=opts)
+    return made

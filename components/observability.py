@@ -1,0 +1,44 @@
+"""Where alarms go: one encrypted topic that CloudWatch, and nobody else, may publish to."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_aws import sns
+
+from components import encryption, iam
+from components.context import Context
+
+
+def topic_policy(topic: str, account_id: str) -> str:
+    """CloudWatch publishes alarms of this account; a publisher without TLS is refused."""
+    return iam.document(
+        iam.allow(
+            ("sns:Publish",),
+            (topic,),
+            principal={"Service": "cloudwatch.amazonaws.com"},
+            condition={"StringEquals": {"aws:SourceAccount": account_id}},
+        ),
+        iam.deny(("sns:Publish",), (topic,), principal="*", condition={"Bool": {"aws:SecureTransport": "false"}}),
+    )
+
+
+class OnCall(pulumi.ComponentResource):
+    """The topic that alarms are sent to. People and tools subscribe to it by hand: an address is personal data."""
+
+    topic_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform:observability:OnCall", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        key = encryption.key(
+            name, context=context, purpose="Alarms on their way", services=("cloudwatch.amazonaws.com",), opts=child
+        )
+        topic = sns.Topic(name, kms_master_key_id=key.key_id, tags=context.tags(name), opts=child)
+        sns.TopicPolicy(
+            name,
+            arn=topic.arn,
+            policy=pulumi.Output.all(topic.arn, context.account_id).apply(lambda known: topic_policy(*known)),
+            opts=child,
+        )
+        self.topic_arn = topic.arn
+        self.register_outputs({"topic_arn": self.topic_arn})

@@ -1,0 +1,98 @@
+"""A pod template that Pod Security *restricted* accepts, and no looser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+core = k8s.core.v1
+# Any user but root; an image of ours has no files that belong to a particular one.
+_USER = 10001
+API_PORT = 8080
+# Seconds. A pod that stops first leaves its Service, then finishes its requests and messages.
+GRACE = 30
+
+
+def template(
+    *,
+    image: pulumi.Input[str],
+    command: Sequence[str],
+    labels: Mapping[str, str],
+    service_account: pulumi.Input[str],
+    environment: Mapping[str, pulumi.Input[str]],
+    secret: pulumi.Input[str],
+    memory: str,
+    cpu: str,
+    serves: bool = False,
+    restart: str = "Always",
+    annotations: Mapping[str, str] | None = None,
+) -> k8s.core.v1.PodTemplateSpecArgs:
+    """One container that runs ``command`` with ``environment`` and every key of the Kubernetes Secret ``secret``.
+
+    ``memory`` is request and limit at once, so that a pod is not evicted for what it was promised; ``cpu`` is only
+    requested, because a limit throttles at the very peak it was sized for. ``serves`` adds the API port and its probes.
+    """
+    container = core.ContainerArgs(
+        name="main",
+        image=image,
+        command=list(command),
+        env=[
+            core.EnvVarArgs(name="POD_IP", value_from=_field("status.podIP")),
+            core.EnvVarArgs(name="POD_NAME", value_from=_field("metadata.name")),
+            *(core.EnvVarArgs(name=key, value=value) for key, value in sorted(environment.items())),
+        ],
+        env_from=[core.EnvFromSourceArgs(secret_ref=core.SecretEnvSourceArgs(name=secret))],
+        ports=[core.ContainerPortArgs(name="http", container_port=API_PORT)] if serves else None,
+        startup_probe=_probe("/healthz", every=1, failures=60) if serves else None,
+        liveness_probe=_probe("/healthz", every=10, failures=3) if serves else None,
+        readiness_probe=_probe("/readyz", every=5, failures=2) if serves else None,
+        resources=core.ResourceRequirementsArgs(requests={"cpu": cpu, "memory": memory}, limits={"memory": memory}),
+        security_context=core.SecurityContextArgs(
+            allow_privilege_escalation=False,
+            read_only_root_filesystem=True,
+            capabilities=core.CapabilitiesArgs(drop=["ALL"]),
+        ),
+        volume_mounts=[core.VolumeMountArgs(name="tmp", mount_path="/tmp")],
+    )
+    return core.PodTemplateSpecArgs(
+        metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations or {})),
+        spec=core.PodSpecArgs(
+            service_account_name=service_account,
+            automount_service_account_token=False,
+            enable_service_links=False,
+            restart_policy=restart,
+            termination_grace_period_seconds=GRACE,
+            security_context=core.PodSecurityContextArgs(
+                run_as_non_root=True,
+                run_as_user=_USER,
+                run_as_group=_USER,
+                fs_group=_USER,
+                seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
+            ),
+            topology_spread_constraints=[
+                core.TopologySpreadConstraintArgs(
+                    max_skew=1,
+                    topology_key="topology.kubernetes.io/zone",
+                    when_unsatisfiable="ScheduleAnyway",
+                    label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels)),
+                )
+            ],
+            containers=[container],
+            volumes=[core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="64Mi"))],
+        ),
+    )
+
+
+def _field(path: str) -> core.EnvVarSourceArgs:
+    return core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(field_path=path))
+
+
+def _probe(path: str, *, every: int, failures: int) -> core.ProbeArgs:
+    return core.ProbeArgs(
+        http_get=core.HTTPGetActionArgs(path=path, port="http"),
+        period_seconds=every,
+        timeout_seconds=3,
+        failure_threshold=failures,
+    )

@@ -1,0 +1,96 @@
+"""Secrets in Secrets Manager, encrypted with a key of the environment, closed to plain HTTP and to other accounts.
+
+Two kinds: a secret whose value the stack makes (a generated password with where to use it), and one that a person fills
+in (an API key of a provider): its value never passes through Pulumi, and a change made by hand is not undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_random as random
+from pulumi_aws import kms, secretsmanager
+
+from components import encryption, iam
+from components.context import Context
+
+# Days in which a deleted secret can be brought back; Secrets Manager allows 7 to 30 (0 deletes at once).
+_RECOVERY_DAYS = {True: 30, False: 7}
+_PASSWORD_LENGTH = 32
+
+
+def generated_password(name: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """A password of letters and digits: it needs no escaping in a URL, and Amazon MQ refuses some punctuation."""
+    return random.RandomPassword(name, length=_PASSWORD_LENGTH, special=False, opts=opts).result
+
+
+class Secrets(pulumi.ComponentResource):
+    """The key and the rules under which an environment keeps its secrets."""
+
+    key_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform:secrets:Secrets", name, None, opts)
+        self._context = context
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._key: kms.Key = encryption.key(name, context=context, purpose="Secrets", opts=self._child)
+        self.key_arn = self._key.arn
+        self.register_outputs({"key_arn": self.key_arn})
+
+    def keep(self, name: str, values: Mapping[str, pulumi.Input[str]], *, about: str) -> secretsmanager.Secret:
+        """A secret with ``values``, stored as one JSON object. The stack's state holds them, encrypted."""
+        secret = self._secret(name, about)
+        secretsmanager.SecretVersion(
+            name,
+            secret_id=secret.id,
+            secret_string=_secret_json(values),
+            # Rotation writes new versions; the next `up` must not bring the first one back.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"]),
+        )
+        return secret
+
+    def external(self, name: str, *, about: str) -> secretsmanager.Secret:
+        """A secret whose value an operator sets, with ``aws secretsmanager put-secret-value``."""
+        return self._secret(name, about)
+
+    def _secret(self, name: str, about: str) -> secretsmanager.Secret:
+        context = self._context
+        secret = secretsmanager.Secret(
+            name,
+            # People, external-secrets and runbooks refer to it by name.
+            name=f"{context.environment}/{name}",
+            description=about,
+            kms_key_id=self._key.arn,
+            recovery_window_in_days=_RECOVERY_DAYS[context.production],
+            tags=context.tags(name),
+            opts=context.keep(self._child),
+        )
+        secretsmanager.SecretPolicy(
+            name,
+            secret_arn=secret.arn,
+            block_public_policy=True,
+            policy=pulumi.Output.all(secret.arn, context.account_id).apply(
+                lambda known: secret_policy(arn=known[0], account_id=known[1])
+            ),
+            opts=self._child,
+        )
+        return secret
+
+
+def secret_policy(*, arn: str, account_id: str) -> str:
+    """Nobody from another account and nobody without TLS, whatever their own permissions say."""
+    return iam.document(
+        iam.deny_plain_http(arn, "secretsmanager"),
+        iam.deny(
+            ("secretsmanager:*",),
+            (arn,),
+            principal="*",
+            condition={"StringNotEquals": {"aws:PrincipalAccount": account_id}},
+        ),
+    )
+
+
+def _secret_json(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    as_text: pulumi.Output[str] = pulumi.Output.json_dumps(dict(values), sort_keys=True)
+    return pulumi.Output.secret(as_text)
