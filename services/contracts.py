@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 EVENTS_EXCHANGE: Final = "platform.events"
 DEAD_LETTERS_EXCHANGE: Final = "platform.dead-letters"
@@ -80,33 +81,35 @@ Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True
+    )
 
 
 class SagaInput(_Message):
-    """The input of an execution: ids and the money terms. ``amount`` is in minor units (cents)."""
+    """The input of an execution: ids and the money terms. ``amount`` is in minor units (cents). In JSON, camelCase."""
 
-    orderId: Id
-    buyerId: Id
+    order_id: Id
+    buyer_id: Id
     amount: int = Field(ge=1)
     currency: str = Field(pattern="^[a-z]{3}$")
-    paymentMethod: Id
+    payment_method: Id
 
 
 class SagaMessage(_Message):
     """The body of an SQS message that carries a command and its task token."""
 
     command: Command
-    taskToken: str = Field(min_length=1, max_length=2048)
-    executionArn: str = Field(min_length=1, max_length=2048)
-    orderId: Id
+    task_token: str = Field(min_length=1, max_length=2048)
+    execution_arn: str = Field(min_length=1, max_length=2048)
+    order_id: Id
     input: SagaInput
     attempt: int = Field(default=1, ge=1)
 
     @property
     def message_id(self) -> str:
         """What makes two deliveries the same command: one answer per execution and command, whatever the token."""
-        return f"{self.executionArn}/{self.command.value}"
+        return f"{self.execution_arn}/{self.command.value}"
 
 
 class EventMessage(_Message):
@@ -114,5 +117,5 @@ class EventMessage(_Message):
 
     id: Id
     type: Event
-    occurredAt: str
+    occurred_at: str
     ids: dict[str, str]

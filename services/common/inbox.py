@@ -78,8 +78,8 @@ async def claim(pool: asyncpg.Pool, consumer: str, message: SagaMessage, *, seco
         consumer,
         message.message_id,
         message.command.value,
-        message.orderId,
-        message.taskToken,
+        message.order_id,
+        message.task_token,
         uuid.uuid4(),
         float(seconds),
     )
@@ -90,7 +90,7 @@ async def claim(pool: asyncpg.Pool, consumer: str, message: SagaMessage, *, seco
            RETURNING decided_at, output, error, cause""",
         consumer,
         message.message_id,
-        message.taskToken,
+        message.task_token,
     )
     if seen is None or seen["decided_at"] is None:
         return None

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI
 from pydantic import ValidationError
 
-from services.common import inbox, logs
+from services.common import aws, database, inbox, logs, runtime
 from services.common.aws import Threads
 from services.common.inbox import Claim, Outcome, StaleLease
+from services.common.settings import WorkerSettings
 from services.contracts import Command, Failure, SagaMessage
 
 if TYPE_CHECKING:
@@ -116,7 +118,7 @@ class SagaWorker:
             await self._answer(message, outcome)
             await self._threads(self._sqs.delete_message, QueueUrl=self._queue.url, ReceiptHandle=receipt)
         except Exception as error:  # the message comes back, and with it the same answer
-            log.warning("command left for redelivery", command=message.command, order=message.orderId, error=repr(error))
+            log.warning("command left for redelivery", command=message.command, order=message.order_id, error=repr(error))
 
     async def _outcome(self, message: SagaMessage, receipt: str) -> Outcome | None:
         handler = self._handlers.get(message.command)
@@ -129,18 +131,18 @@ class SagaWorker:
             async with self._beating(message, claim, receipt):
                 return await handler(message, claim)
         except StaleLease as error:
-            log.warning("lease lost", command=message.command, order=message.orderId, error=str(error))
+            log.warning("lease lost", command=message.command, order=message.order_id, error=str(error))
             return None
         except Retry as error:
             await inbox.give_back(self._pool, claim)
             return Outcome(error=error.failure, cause=str(error))
         except Exception as error:
-            log.error("command failed", command=message.command, order=message.orderId, exc_info=error)
+            log.error("command failed", command=message.command, order=message.order_id, exc_info=error)
             await inbox.give_back(self._pool, claim)
             return Outcome(error=Failure.TRANSIENT, cause=type(error).__name__)
 
     async def _answer(self, message: SagaMessage, outcome: Outcome) -> None:
-        token = await inbox.token(self._pool, self._consumer, message.message_id) or message.taskToken
+        token = await inbox.token(self._pool, self._consumer, message.message_id) or message.task_token
         try:
             if outcome.error is None:
                 output = json.dumps(outcome.output or {})
@@ -152,10 +154,10 @@ class SagaWorker:
         except ClientError as error:
             if error.response["Error"]["Code"] not in DECIDED:
                 raise
-            log.info("decided already", command=message.command, order=message.orderId)
+            log.info("decided already", command=message.command, order=message.order_id)
         await inbox.answered(self._pool, self._consumer, message.message_id)
         log.info(
-            "command answered", command=message.command, order=message.orderId, outcome=outcome.error or "succeeded"
+            "command answered", command=message.command, order=message.order_id, outcome=outcome.error or "succeeded"
         )
 
     async def _hide(self, receipt: str, seconds: float) -> None:
@@ -174,12 +176,45 @@ class SagaWorker:
                 try:
                     await inbox.extend(self._pool, claim, seconds=self._queue.lease)
                     await self._hide(receipt, self._queue.lease)
-                    await self._threads(self._sfn.send_task_heartbeat, taskToken=message.taskToken)
+                    await self._threads(self._sfn.send_task_heartbeat, taskToken=message.task_token)
                 except Exception as error:  # a missed beat is not a reason to stop: the commit checks the lease
-                    log.warning("heartbeat missed", command=message.command, order=message.orderId, error=repr(error))
+                    log.warning("heartbeat missed", command=message.command, order=message.order_id, error=repr(error))
 
         task = asyncio.create_task(beat())
         try:
             yield
         finally:
             task.cancel()
+
+
+def lifespan(
+    consumer: str,
+    settings: WorkerSettings,
+    handlers: Callable[[asyncpg.Pool], Mapping[Command, Handler]],
+    *,
+    beside: Callable[[asyncpg.Pool], Sequence[runtime.Loop]] = lambda _: (),
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """A lifespan that works until the application ends, with the loops ``beside`` it in the same process."""
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with database.pool(settings.database_url.get_secret_value(), size=settings.database_pool_size) as pool:
+            worker = SagaWorker(
+                consumer,
+                Queue(
+                    url=settings.saga_queue_url,
+                    concurrency=settings.saga_concurrency,
+                    wait=settings.saga_wait_seconds,
+                    heartbeat=settings.saga_heartbeat_seconds,
+                    lease=settings.saga_lease_seconds,
+                ),
+                handlers(pool),
+                pool=pool,
+                sqs=aws.sqs(settings.aws_region, longest_poll=settings.saga_wait_seconds, connections=20),
+                step_functions=aws.step_functions(settings.aws_region, connections=20),
+            )
+            app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1")}))
+            async with runtime.looping(worker.run, *beside(pool)):
+                yield
+
+    return run

@@ -1,0 +1,1 @@
+"""Booking: events, ticket types, holds, orders and tickets; the owner of capacity."""

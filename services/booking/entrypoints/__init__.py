@@ -1,0 +1,1 @@
+"""The processes of booking: api, worker, relay, migrate."""

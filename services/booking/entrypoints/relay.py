@@ -1,0 +1,26 @@
+"""`python -m services.booking.entrypoints.relay`: the outbox to RabbitMQ, and the starts of sagas to Step Functions."""
+
+from __future__ import annotations
+
+from services.booking.settings import RelaySettings
+from services.common import aws, relay, runtime
+from services.common.executions import ExecutionStarter
+from services.common.outbox import SAGA
+from services.common.settings import load
+
+
+def main() -> None:
+    """Relay until SIGTERM."""
+    settings = load(RelaySettings)
+    starter = ExecutionStarter(
+        aws.step_functions(settings.aws_region),
+        settings.saga_state_machine_arn,
+        aws.Threads(8),
+        per_second=settings.saga_starts_per_second,
+    )
+    app = runtime.application("booking relay", relay.lifespan(settings, {SAGA: starter}))
+    runtime.serve("booking", settings, app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""`python -m services.booking.entrypoints.worker`: booking's saga commands, and the sweeper of expired holds."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from services.booking import bootstrap
+from services.booking.adapters.sweeper import sweeping
+from services.booking.settings import BookingWorkerSettings
+from services.booking.ticket_codes import Signer
+from services.common import runtime, saga_worker
+from services.common.settings import load
+
+
+def main() -> None:
+    """Work until SIGTERM, then finish what is in hand."""
+    settings = load(BookingWorkerSettings)
+    signer = Signer.from_pem(settings.ticket_signing_key.get_secret_value())
+    lifespan = saga_worker.lifespan(
+        "booking", settings, lambda pool: bootstrap.commands(pool, signer), beside=lambda pool: [partial(sweeping, pool)]
+    )
+    runtime.serve("booking", settings, runtime.application("booking worker", lifespan))
+
+
+if __name__ == "__main__":
+    main()

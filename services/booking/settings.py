@@ -1,0 +1,30 @@
+"""What the processes of booking read from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from services.common.settings import AuthSettings, AwsSettings, BrokerSettings, WorkerSettings
+
+_STATE_MACHINE = "^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+$"
+
+
+class ApiSettings(AuthSettings, AwsSettings):
+    """The API; it reads executions, to show the trail of an order."""
+
+    ticket_signing_key: SecretStr
+    saga_state_machine_arn: str = Field(pattern=_STATE_MACHINE)
+
+
+class BookingWorkerSettings(WorkerSettings):
+    """The saga worker, which issues tickets."""
+
+    ticket_signing_key: SecretStr
+
+
+class RelaySettings(BrokerSettings, AwsSettings):
+    """The relay, which starts executions."""
+
+    saga_state_machine_arn: str = Field(pattern=_STATE_MACHINE)
+    # Step Functions sustains about 125 four-step sagas a second with the default quotas of a big region.
+    saga_starts_per_second: float = Field(default=100.0, gt=0)
