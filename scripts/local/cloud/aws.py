@@ -31,7 +31,7 @@ from scripts.local.cloud.backend import (
 )
 from scripts.local.cloud.invokes import invoke
 from scripts.local.cloud.naming import named
-from scripts.local.cloud.plan import covered, read_call, replaces, request, uses_store
+from scripts.local.cloud.plan import covered, replaces, request, uses_store
 from scripts.local.cloud.services import rows
 from scripts.local.cloud.session import CloudError, Session
 from scripts.local.cloud.table import Call, Row, Scope
@@ -62,7 +62,9 @@ class AwsBackend:
         refusals = sdk.check(model.inputs, filled)
         if not refusals:
             refusals = self._against_aws(row, filled, resource)
-        told = [Refused(refusal.property, f"{resource.type} {resource.name!r}: {refusal.reason}") for refusal in refusals]
+        told = [
+            Refused(refusal.property, f"{resource.type} {resource.name!r}: {refusal.reason}") for refusal in refusals
+        ]
         return Checked(filled, told)
 
     def _against_aws(self, row: Row, inputs: Properties, resource: Resource) -> list[Refused]:
@@ -285,7 +287,9 @@ class AwsBackend:
 
     def _look(self, row: Row, scope: Scope) -> dict[str, Any]:
         """The resource in read's answer; raises NotFound."""
-        call, at = read_call(row)
+        call = row.read
+        if call is None:
+            return {}
         try:
             answer = self.session.call(
                 call.service or row.service, call.method, request(row, call, scope, tags=None), scope.region
@@ -294,7 +298,7 @@ class AwsBackend:
             if error.missing or error.code in row.ignore_missing:
                 raise NotFound(f"{row.token} {scope.id} does not exist") from error
             raise
-        found = jmespath.search(at.replace("{id}", scope.id), answer)
+        found = row.at(scope, answer) if callable(row.at) else jmespath.search(row.at.replace("{id}", scope.id), answer)
         if found in (None, [], {}):
             raise NotFound(f"{row.token} {scope.id} does not exist")
         return found if isinstance(found, dict) else {"value": found}

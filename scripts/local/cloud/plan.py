@@ -33,7 +33,9 @@ def request(row: Row, call: Call, scope: Scope, *, tags: Mapping[str, Any] | Non
         value = resolve(source, scope)
         sent.pop(parameter, None)
         if value is not None:
-            sent[parameter] = value if isinstance(source, Literal) else shapes.parameter(shape.members[parameter], value)
+            sent[parameter] = (
+                value if isinstance(source, Literal) else shapes.parameter(shape.members[parameter], value)
+            )
     for member in model.idempotent_members:
         sent.setdefault(member, uuid.uuid4().hex)
     if tags:
@@ -111,11 +113,3 @@ def _moto_has(service: str, method: str) -> bool:
 def uses_store(row: Row) -> bool:
     """Whether the resource is kept beside moto, because moto has no such call or the table says so."""
     return row.store or not _moto_has(row.create.service or row.service, row.create.method)
-
-
-def read_call(row: Row) -> tuple[Call, str]:
-    """How the resource is looked up; only for rows that have a read."""
-    assert row.read is not None
-    return row.read, row.at
-
-

@@ -78,7 +78,10 @@ def properties(arguments: type) -> Mapping[str, Property]:
     wire = _types.input_type_py_to_pulumi_names(arguments)
     return {
         wire.get(name, name): Property(
-            wire.get(name, name), hints[name], parameter.default is parameter.empty, bool(_REPLACES.search(docs.get(name, "")))
+            wire.get(name, name),
+            hints[name],
+            parameter.default is parameter.empty,
+            bool(_REPLACES.search(docs.get(name, ""))),
         )
         for name, parameter in inspect.signature(constructor).parameters.items()
         if not name.startswith("__")
@@ -182,7 +185,11 @@ def _is_deferred(annotation: Any, origin: Any) -> bool:
     candidate = origin or annotation
     if not inspect.isclass(candidate):
         return False
-    return issubclass(candidate, pulumi.Output) or candidate.__module__ == "collections.abc" and candidate.__name__ == "Awaitable"
+    return (
+        issubclass(candidate, pulumi.Output)
+        or candidate.__module__ == "collections.abc"
+        and candidate.__name__ == "Awaitable"
+    )
 
 
 def _parameter_docs(text: str) -> dict[str, str]:

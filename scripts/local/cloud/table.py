@@ -88,8 +88,8 @@ class Row:
     id: str | Callable[[Scope, dict[str, Any]], str]
     """Where create's answer has the id (JMESPath; ``inputs.name`` for an input), or a function of it."""
     read: Call | None = None
-    at: str = "@"
-    """Where read's answer has the resource (JMESPath, may contain ``{id}``)."""
+    at: str | Callable[[Scope, dict[str, Any]], Any] = "@"
+    """Where read's answer has the resource (JMESPath, may contain ``{id}``), or a function of it."""
     update: Sequence[Call] = ()
     after: Sequence[Call] = ()
     """Calls that complete a create; each is also an update of the inputs in its ``when``."""
@@ -122,9 +122,9 @@ class Row:
     guards: Sequence[Callable[[Scope], None]] = ()
     """What must be gone before this can be deleted; each raises Refused."""
     made: Callable[[Scope], None] | None = None
-    """What creation does to the data plane (a real database, a real user)."""
+    """What follows a create and every update: rules inside a group, a real database, a real user."""
     gone: Callable[[Scope], None] | None = None
-    wait: float = 0.0
+    """What follows a delete."""
 
 
 def by(method: str, params: Mapping[str, Source] | None = None, service: str = "") -> Call:

@@ -31,28 +31,41 @@ class Tagging:
 
 
 _ARN = Tagging("tag_resource", "untag_resource", "list_tags_for_resource", "ResourceArn")
-_MAP = Tagging("tag_resource", "untag_resource", "list_tags_for_resource", "resourceArn", "tags", "tagKeys", False, "tags")
+_MAP = Tagging(
+    "tag_resource", "untag_resource", "list_tags_for_resource", "resourceArn", "tags", "tagKeys", False, "tags"
+)
 
 SERVICES: Mapping[str, Tagging] = {
     "ec2": Tagging("create_tags", "delete_tags", "describe_tags", "Resources", many=True),
     "sqs": Tagging("tag_queue", "untag_queue", "list_queue_tags", "QueueUrl", pairs=False),
     "sns": _ARN,
     "secretsmanager": Tagging("tag_resource", "untag_resource", "describe_secret", "SecretId"),
-    "kms": Tagging(
-        "tag_resource", "untag_resource", "list_resource_tags", "KeyId", spelling=("TagKey", "TagValue")
+    "kms": Tagging("tag_resource", "untag_resource", "list_resource_tags", "KeyId", spelling=("TagKey", "TagValue")),
+    "rds": Tagging(
+        "add_tags_to_resource", "remove_tags_from_resource", "list_tags_for_resource", "ResourceName", at="TagList"
     ),
-    "rds": Tagging("add_tags_to_resource", "remove_tags_from_resource", "list_tags_for_resource", "ResourceName", at="TagList"),
     "elasticache": Tagging(
         "add_tags_to_resource", "remove_tags_from_resource", "list_tags_for_resource", "ResourceName", at="TagList"
     ),
     "stepfunctions": Tagging(
-        "tag_resource", "untag_resource", "list_tags_for_resource", "resourceArn", "tags", "tagKeys", True, "tags",
+        "tag_resource",
+        "untag_resource",
+        "list_tags_for_resource",
+        "resourceArn",
+        "tags",
+        "tagKeys",
+        True,
+        "tags",
         spelling=("key", "value"),
     ),
     "logs": _MAP,
     "eks": _MAP,
-    "ecr": Tagging("tag_resource", "untag_resource", "list_tags_for_resource", "resourceArn", "tags", "tagKeys", True, "tags"),
-    "elbv2": Tagging("add_tags", "remove_tags", "describe_tags", "ResourceArns", at="TagDescriptions[0].Tags", many=True),
+    "ecr": Tagging(
+        "tag_resource", "untag_resource", "list_tags_for_resource", "resourceArn", "tags", "tagKeys", True, "tags"
+    ),
+    "elbv2": Tagging(
+        "add_tags", "remove_tags", "describe_tags", "ResourceArns", at="TagDescriptions[0].Tags", many=True
+    ),
     "lambda": Tagging("tag_resource", "untag_resource", "list_tags", "Resource", "Tags", "TagKeys", False),
     "cloudwatch": Tagging("tag_resource", "untag_resource", "list_tags_for_resource", "ResourceARN"),
     "events": Tagging("tag_resource", "untag_resource", "list_tags_for_resource", "ResourceARN"),
@@ -61,7 +74,11 @@ SERVICES: Mapping[str, Tagging] = {
     ),
     "dynamodb": Tagging("tag_resource", "untag_resource", "list_tags_of_resource", "ResourceArn"),
     "acm": Tagging(
-        "add_tags_to_certificate", "remove_tags_from_certificate", "list_tags_for_certificate", "CertificateArn", keys="Tags"
+        "add_tags_to_certificate",
+        "remove_tags_from_certificate",
+        "list_tags_for_certificate",
+        "CertificateArn",
+        keys="Tags",
     ),
     "backup": Tagging("tag_resource", "untag_resource", "list_tags", "ResourceArn", "Tags", "TagKeyList", False),
     "guardduty": _MAP,
@@ -152,12 +169,18 @@ class _Iam:
     _KINDS = {
         "aws:iam/role:Role": ("role", "RoleName", "name"),
         "aws:iam/policy:Policy": ("policy", "PolicyArn", "arn"),
-        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": ("open_id_connect_provider", "OpenIDConnectProviderArn", "arn"),
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": (
+            "open_id_connect_provider",
+            "OpenIDConnectProviderArn",
+            "arn",
+        ),
         "aws:iam/instanceProfile:InstanceProfile": ("instance_profile", "InstanceProfileName", "name"),
         "aws:iam/user:User": ("user", "UserName", "name"),
     }
 
-    def write(self, row: Row, scope: Scope, gone: list[str], changed: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    def write(
+        self, row: Row, scope: Scope, gone: list[str], changed: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> None:
         if row.token not in self._KINDS:
             return
         kind, parameter, source = self._KINDS[row.token]
@@ -177,7 +200,9 @@ class _Iam:
 class _S3:
     """S3 writes the whole set of a bucket's tags."""
 
-    def write(self, row: Row, scope: Scope, gone: list[str], changed: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    def write(
+        self, row: Row, scope: Scope, gone: list[str], changed: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> None:
         pairs = [{"Key": key, "Value": value} for key, value in new.items()]
         if row.token in ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2"):
             scope.call("s3", "put_bucket_tagging", Bucket=scope.id, Tagging={"TagSet": pairs})
@@ -197,7 +222,9 @@ class _Ssm:
     def _target(self, scope: Scope) -> dict[str, str]:
         return {key: scope.id if value == "id" else value for key, value in self._whom.items()}
 
-    def write(self, row: Row, scope: Scope, gone: list[str], changed: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    def write(
+        self, row: Row, scope: Scope, gone: list[str], changed: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> None:
         target = self._target(scope)
         pairs = [{"Key": key, "Value": value} for key, value in changed.items()]
         if self._service == "route53":
@@ -218,7 +245,5 @@ _SPECIAL: Mapping[str, Any] = {
     "iam": _Iam(),
     "s3": _S3(),
     "ssm": _Ssm("ssm", {"ResourceType": "Parameter", "ResourceId": "id"}, ("", ""), "", "TagList"),
-    "route53": _Ssm(
-        "route53", {"ResourceType": "hostedzone", "ResourceId": "id"}, ("", ""), "", "ResourceTagSet.Tags"
-    ),
+    "route53": _Ssm("route53", {"ResourceType": "hostedzone", "ResourceId": "id"}, ("", ""), "", "ResourceTagSet.Tags"),
 }

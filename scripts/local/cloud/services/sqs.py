@@ -48,7 +48,9 @@ def _sub_resource(token: str, property: str, attribute: str) -> Row:
     return Row(
         token=token,
         service="sqs",
-        create=Call("set_queue_attributes", {"QueueUrl": "queueUrl", "Attributes": write}, uses=(property,), auto=False),
+        create=Call(
+            "set_queue_attributes", {"QueueUrl": "queueUrl", "Attributes": write}, uses=(property,), auto=False
+        ),
         upsert=True,
         id="inputs.queueUrl",
         read=by("get_queue_attributes", {"QueueUrl": "id", "AttributeNames": Literal([attribute])}),
