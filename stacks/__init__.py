@@ -1,0 +1,1 @@
+"""The platform's environments, composed in layers: foundation, cluster, data, services."""

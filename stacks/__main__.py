@@ -1,0 +1,14 @@
+"""The Pulumi program: read the stack's configuration, build its environment, export its contract."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.runtime import get_config_env
+
+from stacks import environment
+from stacks.settings import from_config
+
+stack = pulumi.get_stack()
+settings = from_config(get_config_env(), f"Pulumi.{stack}.yaml")
+for name, value in environment.build(settings, region=pulumi.Config("aws").require("region")).items():
+    pulumi.export(name, value)

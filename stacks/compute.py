@@ -1,0 +1,44 @@
+"""The second layer: the cluster, and the namespace and operators that services rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.cluster import Cluster, ClusterArgs
+from components.secret_sync import SecretSync
+from components.tenancy import Namespace
+from stacks.foundation import Foundation
+from stacks.settings import PlatformSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    cluster: Cluster
+    namespace: Namespace
+    secret_sync: SecretSync
+
+
+def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
+    """An EKS cluster in the private subnets."""
+    cluster = Cluster(
+        "cluster",
+        ClusterArgs(
+            version=settings.cluster.version,
+            vpc_id=foundation.network.vpc_id,
+            subnet_ids=foundation.network.private_subnet_ids,
+            public_access_cidrs=settings.cluster.public_access_cidrs,
+            instance_types=settings.cluster.instance_types,
+            min_nodes=settings.cluster.min_nodes,
+            max_nodes=settings.cluster.max_nodes,
+            admin_role_arns=settings.cluster.admin_role_arns,
+        ),
+        context=foundation.context,
+    )
+    on_cluster = pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes})
+    return Compute(
+        cluster=cluster,
+        namespace=Namespace("platform", opts=on_cluster),
+        secret_sync=SecretSync("secret-sync", cluster.name, context=foundation.context, opts=on_cluster),
+    )

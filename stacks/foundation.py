@@ -1,0 +1,35 @@
+"""The first layer: where everything else lives, and where alarms go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from components.context import Context
+from components.network import Network, NetworkArgs
+from components.observability import OnCall
+from components.registry import Registry
+from components.secrets import Secrets
+from stacks.settings import SERVICES, PlatformSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    context: Context
+    network: Network
+    registry: Registry
+    secrets: Secrets
+
+
+def build(settings: PlatformSettings, context: Context) -> Foundation:
+    """The network, the image repositories, the secrets' key, and the topic that every later alarm uses."""
+    context = replace(context, alarm_topic_arn=OnCall("on-call", context=context).topic_arn)
+    return Foundation(
+        context=context,
+        network=Network(
+            "network",
+            NetworkArgs(cidr=settings.network.cidr, zones=settings.network.zones, nat=settings.network.nat),
+            context=context,
+        ),
+        registry=Registry("images", SERVICES, context=context),
+        secrets=Secrets("secrets", context=context),
+    )

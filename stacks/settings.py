@@ -1,0 +1,198 @@
+"""What may differ between environments, typed and checked before anything is planned.
+
+Nothing here has a default: each stack file states it, so that a reader of the file sees the environment. What is the
+same everywhere is decided once, in the components.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from components import addresses
+from components.broker import Deployment
+from components.network import Nat
+
+PROJECT = "event-platform"
+ServiceName = Literal["booking", "payment", "notification"]
+SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
+# AWS Regions have three zones or more where we run; two is the least that survives the loss of one.
+Zones = Annotated[tuple[str, ...], Field(min_length=2, max_length=4)]
+Count = Annotated[int, Field(ge=1, le=100)]
+
+
+class InvalidSettings(ValueError):
+    """The stack file says something that cannot work; the message names path, value, rule and remedy for each."""
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown keys are refused, and nothing changes after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkSettings(Settings):
+    cidr: str
+    zones: Zones
+    nat: Nat
+
+    @field_validator("cidr")
+    @classmethod
+    def _divisible(cls, cidr: str) -> str:
+        addresses.plan(cidr, zones=4)
+        return cidr
+
+
+class ClusterSettings(Settings):
+    version: Annotated[str, Field(pattern=r"^1\.\d+$")]
+    public_access_cidrs: tuple[str, ...]
+    instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
+    min_nodes: Count
+    max_nodes: Count
+    admin_role_arns: tuple[str, ...]
+
+
+class DatabaseSettings(Settings):
+    instance_class: str
+    storage_gib: Annotated[int, Field(ge=20)]
+    max_storage_gib: Annotated[int, Field(ge=22)]
+    multi_az: bool
+    backup_days: Annotated[int, Field(ge=1, le=35)]
+
+
+class BrokerSettings(Settings):
+    instance_type: str
+    deployment: Deployment
+
+
+class CacheSettings(Settings):
+    node_type: str
+    nodes: Annotated[int, Field(ge=1, le=6)]
+    snapshot_days: Annotated[int, Field(ge=0, le=35)]
+
+
+class ServiceSettings(Settings):
+    """``pool`` is the size of one process's connection pool."""
+
+    image_digest: str
+    replicas: Count
+    pool: Count
+
+
+class OutsideSettings(Settings):
+    """Addresses of what the platform does not run itself."""
+
+    issuer: str
+    stripe_api: str
+    novu_api: str
+
+
+class PlatformSettings(Settings):
+    environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,14}$")]
+    production: bool
+    owner: str
+    cost_center: str
+    log_retention_days: Literal[7, 30, 90, 365]
+    network: NetworkSettings
+    cluster: ClusterSettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+    cache: CacheSettings
+    services: dict[ServiceName, ServiceSettings]
+    outside: OutsideSettings
+
+    @model_validator(mode="after")
+    def _every_service(self) -> Self:
+        missing = sorted(set(SERVICES) - set(self.services))
+        if missing:
+            raise ValueError(f"services lacks {', '.join(missing)}; an environment runs all of {', '.join(SERVICES)}")
+        return self
+
+    @model_validator(mode="after")
+    def _production_survives(self) -> Self:
+        """What production must have, so that the loss of a zone or of a table is an incident and not the end."""
+        if not self.production:
+            return self
+        network, database, cache = self.network, self.database, self.cache
+        rules: tuple[tuple[bool, str], ...] = (
+            (len(network.zones) >= 3, f"network.zones are {len(network.zones)}, it needs 3"),
+            (network.nat is Nat.PER_ZONE, f"network.nat is {network.nat}, it needs per-zone"),
+            (database.multi_az, "database.multi_az is false, it needs a standby in another zone"),
+            (database.backup_days >= 7, f"database.backup_days is {database.backup_days}, it needs 7"),
+            (self.broker.deployment is Deployment.CLUSTER, "broker.deployment is one node, it needs CLUSTER_MULTI_AZ"),
+            (cache.nodes >= 2, f"cache.nodes is {cache.nodes}, it needs a replica: 2 or more"),
+            (cache.snapshot_days >= 1, "cache.snapshot_days is 0, it keeps snapshots: 1 or more"),
+            (not self.cluster.public_access_cidrs, "cluster.public_access_cidrs is not empty, its API is private"),
+            (self.log_retention_days >= 90, f"log_retention_days is {self.log_retention_days}, it keeps 90"),
+            (all(s.replicas >= 2 for s in self.services.values()), "a service has 1 replica, it needs 2 or more"),
+        )
+        broken = [message for holds, message in rules if not holds]
+        if broken:
+            raise ValueError(f"{PROJECT}:production is true: {'; '.join(broken)}")
+        return self
+
+
+def from_mapping(values: Mapping[str, Any], source: str) -> PlatformSettings:
+    """Settings from ``{key: value}``, as in the config of a stack file without the project's prefix.
+
+    Raises InvalidSettings, naming ``source`` and, for each mistake, its path, its value and what is allowed.
+    """
+    try:
+        return PlatformSettings.model_validate(dict(values))
+    except ValidationError as error:
+        mistakes = "\n".join(f"- {_explain(item)}" for item in error.errors(include_url=False))
+        raise InvalidSettings(f"{source} cannot be used:\n{mistakes}") from error
+
+
+def from_config(config: Mapping[str, str], source: str) -> PlatformSettings:
+    """Settings from Pulumi's configuration: ``project:key`` → text, where structures are JSON."""
+    prefix = f"{PROJECT}:"
+    return from_mapping(
+        {key.removeprefix(prefix): _decode(value) for key, value in config.items() if key.startswith(prefix)}, source
+    )
+
+
+def from_file(text: str, source: str) -> PlatformSettings:
+    """Settings from the text of a stack file."""
+    config = (yaml.safe_load(text) or {}).get("config") or {}
+    prefix = f"{PROJECT}:"
+    return from_mapping(
+        {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}, source
+    )
+
+
+def _decode(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _explain(error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    path = f"{PROJECT}:{'.'.join(location)}" if location else PROJECT
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        known = _keys(location[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}"
+        return f"{path} is not a setting; {hint}"
+    if error["type"] == "missing":
+        return f"{path} is missing; every stack file states it, see Pulumi.dev.yaml"
+    if not location:
+        return str(message)
+    return f"{path} is {error['input']!r}: {message}"
+
+
+def _keys(location: list[str]) -> list[str]:
+    """The settings that exist below a path."""
+    model: type[BaseModel] = PlatformSettings
+    for part in location:
+        found = model.model_fields[part].annotation if part in model.model_fields else ServiceSettings
+        model = found if isinstance(found, type) and issubclass(found, BaseModel) else ServiceSettings
+    return sorted(model.model_fields)
