@@ -1,7 +1,9 @@
 """Functions of the aws provider (data sources)."""
 
 from __future__ import annotations
+
 from collections.abc import Mapping
+
 from scripts.local.cloud.backend import Properties
 from scripts.local.cloud.session import Session
 

@@ -12,7 +12,6 @@ from botocore.model import StructureShape
 from moto.core.responses import BaseResponse
 
 from scripts.local.cloud import sdk, shapes
-
 from scripts.local.cloud.table import Call, Literal, Row, Scope, resolve
 
 _TAGS = ("Tags", "tags", "TagList", "tagList")

@@ -187,8 +187,8 @@ def _is_deferred(annotation: Any, origin: Any) -> bool:
         return False
     return (
         issubclass(candidate, pulumi.Output)
-        or candidate.__module__ == "collections.abc"
-        and candidate.__name__ == "Awaitable"
+        or (candidate.__module__ == "collections.abc"
+        and candidate.__name__ == "Awaitable")
     )
 
 

@@ -4,7 +4,7 @@ All provider instances of a program (the default one, and explicit ones with ano
 this process. The engine opens one connection per instance, so the connection tells whose settings apply.
 """
 
-# ruff: noqa: N802 (the method names are those of the protocol)
+
 from __future__ import annotations
 
 import logging

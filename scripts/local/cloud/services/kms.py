@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.local.cloud.services.guards import unless_used
 from scripts.local.cloud.table import Call, Literal, Row, Scope, by
 
 
@@ -49,7 +48,6 @@ ROWS = (
         tag_key="id",
         name=None,
         made=_rotation,
-        guards=(unless_used("an alias", "kms", "list_aliases", "Aliases[].AliasName", KeyId="{id}"),),
     ),
     Row(
         token="aws:kms/alias:Alias",
