@@ -1,0 +1,1 @@
+"""Payment: authorisations, captures and refunds of orders, through Stripe."""

@@ -1,0 +1,1 @@
+"""What payment uses: PostgreSQL and Stripe."""

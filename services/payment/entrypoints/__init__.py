@@ -1,0 +1,1 @@
+"""The processes of payment: api (webhooks), worker, relay, migrate."""
