@@ -57,8 +57,9 @@ class Handlers:
             if intent.status in (IntentStatus.AUTHORISED, IntentStatus.CAPTURED):
                 if await tx.store.move(payment, [Status.STARTED], Status.AUTHORISED):
                     await tx.say(Event.PAYMENT_AUTHORISED, payment)
-            elif intent.status is IntentStatus.DECLINED:
-                await tx.store.move(payment, [Status.STARTED], Status.DECLINED, reason=intent.reason)
+            elif intent.status in (IntentStatus.DECLINED, IntentStatus.CANCELLED):
+                reason = intent.reason or f"{intent.status.value} at the provider"
+                await tx.store.move(payment, [Status.STARTED], Status.DECLINED, reason=reason)
             now = await tx.store.payment(payment.order_id, payment.attempt)
             outcome = _decided(now) if now else None
             if outcome is None:

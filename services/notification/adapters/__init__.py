@@ -1,0 +1,1 @@
+"""What notification uses: PostgreSQL and Novu."""

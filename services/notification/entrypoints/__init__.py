@@ -1,0 +1,1 @@
+"""The processes of notification: api, worker, consumer, migrate."""

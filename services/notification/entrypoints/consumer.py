@@ -1,0 +1,50 @@
+"""`python -m services.notification.entrypoints.consumer`: events of orders and tickets, from RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from services.common import database, rabbitmq, runtime
+from services.common.settings import load
+from services.notification import domain, handlers
+from services.notification.adapters.novu import NovuNotifier
+from services.notification.adapters.store import PostgresStore
+from services.notification.settings import ConsumerSettings
+
+
+def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
+    """Health endpoints, with the consumer beside them."""
+    known = settings or load(ConsumerSettings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        notifier = NovuNotifier(known.novu_api_key.get_secret_value(), known.novu_api_base)
+        async with (
+            database.pool(known.database_url.get_secret_value(), size=known.database_pool_size) as pool,
+            rabbitmq.connection(known.amqp_url.get_secret_value()) as broker,
+            broker.channel() as channel,
+        ):
+            app.include_router(
+                runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready})
+            )
+            handler = partial(handlers.on_event, PostgresStore(pool), notifier)
+            consume = partial(rabbitmq.consume, channel, domain.QUEUE, domain.TOPICS, handler)
+            async with runtime.looping(consume):
+                yield
+        await notifier.aclose()
+
+    return runtime.application("notification consumer", lifespan)
+
+
+def main() -> None:
+    """Consume until SIGTERM, then finish what is in hand."""
+    settings = load(ConsumerSettings)
+    runtime.serve("notification", settings, create_app(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""`python -m services.notification.entrypoints.migrate`: the schema, then the service's role."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from services.common import logs, migrations, settings
+
+FOLDER = Path(__file__).parents[1] / "migrations"
+
+
+def main() -> None:
+    """Migrate and end."""
+    loaded = settings.load(settings.MigrationSettings)
+    logs.configure("notification", loaded.log_level)
+    asyncio.run(migrations.migrate(FOLDER, loaded))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Alembic's entry point for notification."""
+
+from services.common.migrations import environment
+
+environment()
