@@ -1,0 +1,116 @@
+"""Everything that makes up local Kubernetes, in the order in which it is started."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.local.kubernetes.api import Api, Object
+from scripts.local.kubernetes.control_plane import NODE, ControlPlane
+from scripts.local.processes import Running, Server, await_ready, start
+
+MANAGER = "local-platform"
+NODE_GRACE = 20.0  # seconds; the agent gives pods five of them
+
+# What `external_secrets` may do: sync the objects of its API group to Secrets, and restart what reads them.
+_RULES: list[Object] = [
+    {
+        "apiGroups": ["external-secrets.io"],
+        "resources": ["externalsecrets", "secretstores", "clustersecretstores"],
+        "verbs": ["get", "list", "watch"],
+    },
+    {
+        "apiGroups": ["external-secrets.io"],
+        "resources": ["externalsecrets/status", "secretstores/status", "clustersecretstores/status"],
+        "verbs": ["get", "update", "patch"],
+    },
+    {
+        "apiGroups": [""],
+        "resources": ["secrets"],
+        "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+    {
+        "apiGroups": ["apps"],
+        "resources": ["deployments", "statefulsets", "daemonsets"],
+        "verbs": ["get", "list", "patch"],
+    },
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A control plane, its node, and what the node's agents need to know of the platform around them."""
+
+    plane: ControlPlane
+    images: Path
+    aws_endpoint: str | None = None
+    region: str = "eu-west-1"
+    eks_cluster: str = "local"
+    ca_bundle: Path | None = None
+
+    @property
+    def state(self) -> Path:
+        """Logs and volumes of pods."""
+        return self.plane.folder / "node"
+
+    def node(self) -> Server:
+        """The node's agent."""
+        command = [
+            *(sys.executable, "-m", "scripts.local.kubernetes.node", "--block", self.plane.block),
+            *("--kubeconfig", self.plane.kubeconfig("node"), "--pki", self.plane.pki, "--images", self.images),
+            *("--state", self.state, "--region", self.region, "--cluster", self.eks_cluster),
+            *(("--aws-endpoint", self.aws_endpoint) if self.aws_endpoint else ()),
+            *(("--ca-bundle", self.ca_bundle) if self.ca_bundle else ()),
+        ]
+        return self._server("node", command)
+
+    def external_secrets(self) -> Server | None:
+        """The external-secrets loop; None without an AWS endpoint to read from."""
+        if not self.aws_endpoint:
+            return None
+        kubeconfig = self.plane.kubeconfig("external-secrets")
+        command = [
+            *(sys.executable, "-m", "scripts.local.kubernetes.external_secrets", "--kubeconfig", kubeconfig),
+            *("--aws-endpoint", self.aws_endpoint, "--region", self.region),
+        ]
+        return self._server("external-secrets", command)
+
+    def start(self, *, with_parent: bool = False) -> Iterator[Running]:
+        """Start everything; yields each part as it runs. Raises NotReady."""
+        yield from self.plane.start(with_parent=with_parent)
+        asyncio.run(prepare(self.plane.kubeconfig()))
+        agent = start(self.node(), with_parent=with_parent)
+        yield agent
+        if server := self.external_secrets():
+            yield start(server, with_parent=with_parent)
+        await_ready(agent, lambda: node_ready(self.plane.kubeconfig()))
+
+    def _server(self, name: str, command: list[str | Path]) -> Server:
+        log = self.plane.folder / "logs" / f"{name}.log"
+        return Server(name=name, command=[str(word) for word in command], log=log, grace=NODE_GRACE)
+
+
+async def prepare(kubeconfig: Path) -> None:
+    """Grant the external-secrets loop its rights; safe to run again."""
+    async with Api(kubeconfig) as api:
+        path, name = "/apis/rbac.authorization.k8s.io/v1", "local-platform:external-secrets"
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}}
+        binding = {**role, "kind": "ClusterRoleBinding", "subjects": [{"kind": "User", "name": "external-secrets"}]}
+        binding["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+        await api.apply(f"{path}/clusterroles/{name}", {**role, "rules": _RULES}, manager=MANAGER)
+        await api.apply(f"{path}/clusterrolebindings/{name}", binding, manager=MANAGER)
+
+
+def node_ready(kubeconfig: Path) -> bool:
+    """Whether the node has registered and pods may be scheduled on it."""
+
+    async def look() -> bool:
+        async with Api(kubeconfig) as api:
+            node = await api.find(f"/api/v1/nodes/{NODE}")
+        return bool(node) and not (node or {})["spec"].get("taints")
+
+    return asyncio.run(look())
