@@ -1,0 +1,1 @@
+"""A local Novu: the trigger endpoint, which ignores a transactionId that it has seen, and what was delivered."""

@@ -1,0 +1,255 @@
+"""PaymentIntents, refunds and events, with Stripe's own transitions and errors.
+
+Sources: docs.stripe.com/payments/paymentintents/lifecycle, /api/idempotent_requests, /testing, /api/errors.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+# Stripe's test payment methods: the status after confirmation, or the decline.
+DECLINES = {
+    "pm_card_visa_chargeDeclined": ("card_declined", "generic_decline"),
+    "pm_card_chargeDeclined": ("card_declined", "generic_decline"),
+    "pm_card_chargeDeclinedInsufficientFunds": ("card_declined", "insufficient_funds"),
+    "pm_card_chargeDeclinedExpiredCard": ("expired_card", "expired_card"),
+}
+CHALLENGES = frozenset({"pm_card_threeDSecureRequired", "pm_card_authenticationRequired"})
+KEY_LIFETIME_SECONDS = 24 * 3600
+
+
+class ApiError(Exception):
+    """An error as Stripe answers it."""
+
+    def __init__(self, status: int, kind: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: Json = {"error": {"type": kind, "message": message, **more}}
+
+
+@dataclass
+class Ledger:
+    """All state; saved as one JSON file after each change when ``path`` is given."""
+
+    path: Path | None = None
+    intents: dict[str, Json] = field(default_factory=dict)
+    refunds: dict[str, Json] = field(default_factory=dict)
+    events: list[Json] = field(default_factory=list)
+    keys: dict[str, Json] = field(default_factory=dict)
+    on_event: Callable[[Json], None] = lambda _: None
+
+    @classmethod
+    def load(cls, path: Path | None) -> Ledger:
+        """The ledger of ``path``, or an empty one."""
+        if path is None or not path.exists():
+            return cls(path)
+        return cls(path, **json.loads(path.read_text()))
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        if self.path is not None:
+            state = {name: getattr(self, name) for name in ("intents", "refunds", "events", "keys")}
+            draft = self.path.with_suffix(".draft")
+            draft.write_text(json.dumps(state))
+            draft.rename(self.path)
+
+    def once(self, key: str | None, path: str, params: Mapping[str, Any], work: Callable[[], Json]) -> tuple[int, Json]:
+        """Run ``work`` under an idempotency key: status and body, stored also when it is an error of the card."""
+        if key is None:
+            return _run(work)
+        asked = json.dumps([path, params], sort_keys=True)
+        stored = self.keys.get(key)
+        if stored is not None and time.time() - stored["at"] < KEY_LIFETIME_SECONDS:
+            if stored["asked"] != asked:
+                raise ApiError(
+                    400,
+                    "idempotency_error",
+                    f"Keys for idempotent requests can only be used with the same parameters they were first used with. "
+                    f"Try using a key other than '{key}' if you meant to execute a different request.",
+                )
+            return stored["status"], stored["body"]
+        status, body = _run(work)
+        # Stripe keeps the answer of whatever began to execute, errors included; parameters that fail validation do not begin.
+        self.keys[key] = {"asked": asked, "status": status, "body": body, "at": time.time()}
+        return status, body
+
+    def create(self, params: Mapping[str, Any]) -> Json:
+        """Create a PaymentIntent, and confirm it when asked to."""
+        amount, currency = str(params.get("amount", "")), str(params.get("currency", ""))
+        if not amount.isdigit() or int(amount) < 1:
+            raise ApiError(400, "invalid_request_error", f"Invalid positive integer: {amount!r}", param="amount")
+        if len(currency) != 3:
+            raise ApiError(400, "invalid_request_error", f"Invalid currency: {currency!r}", param="currency")
+        intent: Json = {
+            "id": f"pi_{secrets.token_hex(12)}",
+            "object": "payment_intent",
+            "amount": int(amount),
+            "amount_capturable": 0,
+            "amount_received": 0,
+            "capture_method": params.get("capture_method", "automatic_async"),
+            "created": int(time.time()),
+            "currency": currency.lower(),
+            "last_payment_error": None,
+            "latest_charge": None,
+            "livemode": False,
+            "metadata": params.get("metadata", {}),
+            "payment_method": params.get("payment_method"),
+            "payment_method_types": params.get("payment_method_types", ["card"]),
+            "status": "requires_confirmation" if params.get("payment_method") else "requires_payment_method",
+            "cancellation_reason": None,
+        }
+        self.intents[intent["id"]] = intent
+        self._event("payment_intent.created", intent)
+        return self.confirm(intent["id"], {}) if params.get("confirm") == "true" else dict(intent)
+
+    def confirm(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """Authorise, decline, or ask for a challenge, as the test payment method says."""
+        intent = self._expect(intent_id, "confirm", "requires_confirmation", "requires_payment_method", "requires_action")
+        intent["payment_method"] = method = params.get("payment_method", intent["payment_method"])
+        if method is None:
+            raise ApiError(400, "invalid_request_error", "The PaymentIntent has no payment method.", param="payment_method")
+        if method in DECLINES:
+            code, decline = DECLINES[method]
+            error = {"code": code, "decline_code": decline, "message": "Your card was declined.", "type": "card_error"}
+            intent.update(status="requires_payment_method", last_payment_error=error, payment_method=None)
+            self._event("payment_intent.payment_failed", intent)
+            raise ApiError(
+                402, "card_error", error["message"], code=code, decline_code=decline, payment_intent=dict(intent)
+            )
+        if method in CHALLENGES:
+            intent["status"] = "requires_action"
+            self._event("payment_intent.requires_action", intent)
+            return dict(intent)
+        intent["latest_charge"] = f"ch_{secrets.token_hex(12)}"
+        if intent["capture_method"] == "manual":
+            intent.update(status="requires_capture", amount_capturable=intent["amount"])
+            self._event("payment_intent.amount_capturable_updated", intent)
+        else:
+            intent.update(status="succeeded", amount_received=intent["amount"])
+            self._event("payment_intent.succeeded", intent)
+        return dict(intent)
+
+    def capture(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """Take the money, or part of it."""
+        intent = self._expect(intent_id, "capture", "requires_capture")
+        amount = int(params.get("amount_to_capture", intent["amount_capturable"]))
+        if not 0 < amount <= intent["amount_capturable"]:
+            raise ApiError(400, "invalid_request_error", "More than is capturable.", param="amount_to_capture")
+        intent.update(status="succeeded", amount_received=amount, amount_capturable=0)
+        self._event("payment_intent.succeeded", intent)
+        return dict(intent)
+
+    def cancel(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """Give the intent up."""
+        intent = self._expect(
+            intent_id, "cancel", "requires_payment_method", "requires_confirmation", "requires_action", "requires_capture"
+        )
+        intent.update(status="canceled", amount_capturable=0, cancellation_reason=params.get("cancellation_reason"))
+        self._event("payment_intent.canceled", intent)
+        return dict(intent)
+
+    def retrieve(self, intent_id: str) -> Json:
+        """An intent."""
+        return dict(self._intent(intent_id))
+
+    def refund(self, params: Mapping[str, Any]) -> Json:
+        """Refund a captured intent, in full unless an amount is given."""
+        intent = self._intent(str(params.get("payment_intent", "")))
+        refunded = sum(r["amount"] for r in self.refunds.values() if r["payment_intent"] == intent["id"])
+        amount = int(params.get("amount", intent["amount_received"] - refunded))
+        if amount < 1 or refunded + amount > intent["amount_received"]:
+            raise ApiError(
+                400, "invalid_request_error", "The charge has already been refunded.", code="charge_already_refunded"
+            )
+        refund: Json = {
+            "id": f"re_{secrets.token_hex(12)}",
+            "object": "refund",
+            "amount": amount,
+            "charge": intent["latest_charge"],
+            "created": int(time.time()),
+            "currency": intent["currency"],
+            "metadata": params.get("metadata", {}),
+            "payment_intent": intent["id"],
+            "status": "succeeded",
+        }
+        self.refunds[refund["id"]] = refund
+        self._event("refund.created", refund)
+        return dict(refund)
+
+    def _intent(self, intent_id: str) -> Json:
+        if intent_id not in self.intents:
+            raise ApiError(
+                404, "invalid_request_error", f"No such payment_intent: '{intent_id}'", code="resource_missing", param="intent"
+            )
+        return self.intents[intent_id]
+
+    def _expect(self, intent_id: str, verb: str, *statuses: str) -> Json:
+        intent = self._intent(intent_id)
+        if intent["status"] not in statuses:
+            raise ApiError(
+                400,
+                "invalid_request_error",
+                f"You cannot {verb} this PaymentIntent because it has a status of {intent['status']}.",
+                code="payment_intent_unexpected_state",
+                payment_intent=dict(intent),
+            )
+        return intent
+
+    def _event(self, kind: str, subject: Json) -> None:
+        event: Json = {
+            "id": f"evt_{secrets.token_hex(12)}",
+            "object": "event",
+            "api_version": "2025-03-31",
+            "created": int(time.time()),
+            "data": {"object": dict(subject)},
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": kind,
+        }
+        self.events.append(event)
+        self.on_event(event)
+
+
+def _run(work: Callable[[], Json]) -> tuple[int, Json]:
+    try:
+        return 200, work()
+    except ApiError as error:
+        if error.status == 402 or error.body["error"].get("code") == "payment_intent_unexpected_state":
+            return error.status, error.body
+        raise
+
+
+@dataclass
+class Faults:
+    """What goes wrong on request: the next ``count`` calls of ``operation`` ('' is any) fail in ``mode``.
+
+    `drop-after` carries the call out and closes the connection without an answer; `drop-before` closes it first; `error-500`
+    answers an error without doing anything; `slow` answers after ``seconds``.
+    """
+
+    mode: str = ""
+    operation: str = ""
+    count: int = 0
+    seconds: float = 0.0
+    duplicate_webhooks: int = 1
+    reorder_webhooks: bool = False
+
+    def take(self, operation: str) -> str:
+        """The fault that this call suffers, '' when none."""
+        if self.count < 1 or self.operation not in ("", operation):
+            return ""
+        self.count -= 1
+        return self.mode
+
+    def as_json(self) -> Json:
+        """For display."""
+        return asdict(self)
