@@ -85,18 +85,12 @@ def replaces(row: Row) -> frozenset[str]:
     """The inputs (or paths within them) that cannot be changed in place."""
     inputs = sdk.model(row.token).inputs
     documented = {name for name, property in inputs.items() if property.replaces}
-    fixed = covered(row, row.create)
-    changed = set() if not row.upsert else covered(row, row.create) - _keys(row)
+    fixed = set() if row.upsert else covered(row, row.create)
+    changed: set[str] = set()
     for call in (*row.update, *row.after):
         changed |= covered(row, call)
     always = {"region", "namePrefix", "identifierPrefix", "bucketPrefix", row.name or "region"} & set(inputs)
     return frozenset(((fixed - changed) | documented | always | set(row.replaces)) - set(row.mutable))
-
-
-def _keys(row: Row) -> set[str]:
-    """Inputs that name an upserted thing: those that read and delete need, too."""
-    calls = [call for call in (row.read, row.delete) if call]
-    return {source for call in calls for source in call.params.values() if isinstance(source, str)}
 
 
 @cache

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+import botocore.session
+from botocore import xform_name
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from scripts.local.cloud.backend import UNKNOWN, Archive, Asset, Refused
@@ -22,12 +23,16 @@ _NUMBERS = ("integer", "long", "float", "double")
 
 
 @cache
+def _service(service: str) -> tuple[ServiceModel, Mapping[str, str]]:
+    model = botocore.session.get_session().get_service_model(service)
+    return model, {xform_name(name): name for name in model.operation_names}
+
+
+@cache
 def operation(service: str, method: str) -> OperationModel:
-    """The model of the call that ``client(service).method()`` makes."""
-    session = boto3.Session(region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    client = session.client(service)  # type: ignore[call-overload]
-    model: OperationModel = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
-    return model
+    """The model of the call that ``client(service).method()`` makes; raises KeyError when there is none."""
+    model, methods = _service(service)
+    return model.operation_model(methods[method])
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.elasticache.models import elasticache_backends
+
 from scripts.local.cloud.backend import Refused
 from scripts.local.cloud.real import redis
 from scripts.local.cloud.services.guards import unless_used
@@ -42,6 +44,11 @@ def _default_user(scope: Scope) -> None:
 
 def _passwords(scope: Scope) -> Any:
     return scope["passwords"]
+
+
+def _forget_subnet_group(scope: Scope) -> None:
+    """moto has no call for it, but its state is in this process."""
+    elasticache_backends[scope.session.account][scope.region].cache_subnet_groups.pop(scope.id, None)
 
 
 ROWS = (
@@ -108,11 +115,9 @@ ROWS = (
         id="CacheSubnetGroup.CacheSubnetGroupName",
         read=by("describe_cache_subnet_groups", {"CacheSubnetGroupName": "id"}),
         at="CacheSubnetGroups[0]",
-        update=(Call("modify_cache_subnet_group", {"CacheSubnetGroupName": "id"}, when=("subnetIds",)),),
-        delete=by("delete_cache_subnet_group", {"CacheSubnetGroupName": "id"}),
         names={"name": "CacheSubnetGroupName", "arn": "ARN"},
         outputs={"subnetIds": "Subnets[].SubnetIdentifier"},
-        mutable=("description",),
+        mutable=("description", "subnetIds"),
         defaults={"description": "Managed by Pulumi"},
         guards=(
             unless_used(
@@ -122,8 +127,8 @@ ROWS = (
                 "CacheClusters[?CacheSubnetGroupName=='{id}'].CacheClusterId",
             ),
         ),
-        why="moto has neither ModifyCacheSubnetGroup nor DeleteCacheSubnetGroup",
-        store=True,
+        why="moto has neither ModifyCacheSubnetGroup (changes stay in the stack's state) nor DeleteCacheSubnetGroup",
+        gone=_forget_subnet_group,
     ),
     Row(
         token="aws:elasticache/parameterGroup:ParameterGroup",
