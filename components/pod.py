@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
 
-core = k8s.core.v1
 # Any user but root; an image of ours has no files that belong to a particular one.
 _USER = 10001
 API_PORT = 8080
