@@ -75,6 +75,8 @@ class Cluster(pulumi.ComponentResource):
 
         self._cluster = pulumi_eks.Cluster(
             name,
+            # People and tools refer to it by name (`aws eks update-kubeconfig --name`).
+            name=f"{context.environment}-{name}",
             version=args.version,
             vpc_id=args.vpc_id,
             private_subnet_ids=list(args.subnet_ids),

@@ -17,7 +17,7 @@ def for_engine(engine: Engine, backend: Path, debug_providers: str = "") -> dict
     """
     env = {
         **os.environ,
-        "PATH": os.pathsep.join([*map(str, engine.path), os.environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(engine.binary.parent), os.environ.get("PATH", os.defpath)]),
         "EVENTCTL_PYTHON": sys.executable,
         "PULUMI_BACKEND_URL": backend.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "",

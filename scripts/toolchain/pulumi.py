@@ -36,24 +36,24 @@ _NEED_GIB = 6
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine: its version, where it is, and the folders that PATH needs so that it finds its Python host."""
+    """An engine: its version, its program (the Python host lies beside it), and where it comes from."""
 
     version: str
     binary: Path
-    path: tuple[Path, ...]
     origin: str
 
 
 def find() -> Engine | None:
     """The engine that is here already, or None."""
     on_path = shutil.which("pulumi")
-    if on_path and (version := _version(Path(on_path))) and _at_least(version, MINIMUM):
-        binary = Path(on_path)
-        official_host = shutil.which(_HOST) or (binary.resolve().parent / _HOST).exists()
-        return Engine(version, binary, () if official_host else (_own_host(version),), "PATH")
+    # An engine without its Python host beside it is half an installation.
+    if on_path and (Path(on_path).resolve().parent / _HOST).exists():
+        version = _version(Path(on_path))
+        if version and _at_least(version, MINIMUM):
+            return Engine(version, Path(on_path).resolve(), "PATH")
     for version in (VERSION, *FALLBACKS):
         place = cache.folder("pulumi", version)
-        if (place / "pulumi").exists():
+        if (place / "bin" / "pulumi").exists():
             return _cached(version, place)
     return None
 
@@ -78,8 +78,7 @@ def obtain(say: Callable[[str], None]) -> Engine:
 
 
 def _cached(version: str, place: Path) -> Engine:
-    official = (place / _HOST).exists()
-    return Engine(version, place / "pulumi", (place,) if official else (place, _own_host(version)), str(place))
+    return Engine(version, place / "bin" / "pulumi", str(place))
 
 
 def _download(version: str, place: Path, say: Callable[[str], None]) -> None:
@@ -93,36 +92,26 @@ def _download(version: str, place: Path, say: Callable[[str], None]) -> None:
         download.file(f"{release}/{archive}", published[archive], packed, say)
         with tarfile.open(packed) as tar:
             tar.extractall(scratch, filter="data")
-        for program in Path(scratch, "pulumi").iterdir():
-            shutil.move(program, place / program.name)
+        shutil.move(Path(scratch, "pulumi"), place / "bin")
 
 
 def _build(version: str, place: Path, say: Callable[[str], None]) -> None:
+    bin_ = place / "bin"
     with tempfile.TemporaryDirectory() as scratch:
         module = shutil.copytree(_MODULE, Path(scratch, "module"))
         if version != VERSION:
             golang.run(module, "get", f"{_PACKAGE}@v{version}")
             golang.run(module, "mod", "tidy")
         stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}"
-        golang.build(module, f"{_PACKAGE}/cmd/pulumi", place / "pulumi", f"-s -w {stamp}", say)
+        golang.build(module, f"{_PACKAGE}/cmd/pulumi", bin_ / "pulumi", f"-s -w {stamp}", say)
         sdk = Path(golang.run(module, "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3").strip())
-        shutil.copyfile(sdk / "python" / "cmd" / _EXEC, place / _EXEC)
-        (place / _EXEC).chmod(0o755)
-
-
-def _own_host(version: str) -> Path:
-    """A folder for PATH that holds this project's host, and the official program that it starts."""
-    folder = cache.root() / "language-host"
-    folder.mkdir(parents=True, exist_ok=True)
-    # Relative to the environment that `eventctl` runs in: each clone has its own, and the engine inherits PATH.
-    shim = folder / _HOST
-    text = '#!/bin/sh\nexec "${EVENTCTL_PYTHON:-python3}" -m scripts.toolchain.language_host "$@"\n'
-    if not shim.exists() or shim.read_text() != text:
-        draft = Path(tempfile.mkstemp(dir=folder)[1])
-        draft.write_text(text)
-        draft.chmod(0o755)
-        draft.rename(shim)
-    return folder
+        shutil.copyfile(sdk / "python" / "cmd" / _EXEC, bin_ / _EXEC)
+        # Our own host, run by the environment of the clone that starts the engine.
+        (bin_ / _HOST).write_text(
+            '#!/bin/sh\nexec "${EVENTCTL_PYTHON:-python3}" -m scripts.toolchain.language_host "$@"\n'
+        )
+        for program in (_EXEC, _HOST):
+            (bin_ / program).chmod(0o755)
 
 
 @remember
