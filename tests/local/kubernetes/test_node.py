@@ -40,7 +40,7 @@ async def test_a_pod_gets_an_address_of_its_own_and_is_ready(namespace: Namespac
     pod = await until(runs)
     assert pod["status"]["podIP"].startswith(world.cluster.plane.block)
     assert pod["status"]["phase"] == "Running"
-    assert "listening" in await logs(namespace, "web")
+    await until(lambda: _logged(namespace, "web", "listening"))
     assert world.kubectl("logs", "-n", namespace.name, "web", "--tail=1").stdout.strip() == "listening"
 
 
@@ -56,7 +56,7 @@ async def test_a_pod_answers_through_its_service_by_name_from_another_pod(namesp
         "        except OSError: time.sleep(0.1)\n"
     ).format(namespace.name)
     await namespace.pod("client", namespace.container("python", "-c", fetch), restartPolicy="Never")
-    await until(lambda: _phase(namespace, "client", "Succeeded"))
+    await until(lambda: _succeeded(namespace, "client"))
     assert (await logs(namespace, "client")).count("from the service") == 4
 
 
@@ -104,7 +104,7 @@ async def test_environment_volumes_and_token_are_as_declared(namespace: Namespac
             {"name": "scratch", "emptyDir": {}},
         ],
     )
-    pod = await until(lambda: _phase(namespace, "show", "Succeeded"))
+    pod = await until(lambda: _succeeded(namespace, "show"))
     assert (await logs(namespace, "show")).splitlines() == [
         *("COLOUR green", "WORD xyzzy", "BOTH green-xyzzy", "LITERAL $(COLOUR) $(NOBODY)", "CPU 250", "NAME show"),
         *("file text xyzzy", f"account {namespace.name} True", f"alias 127.0.0.9 {pod['status']['podIP']}"),
@@ -122,7 +122,7 @@ async def test_init_containers_run_in_order_before_the_container(namespace: Name
     init = [step("first"), step("second")]
     volumes = [{"name": "shared", "emptyDir": {}}]
     await namespace.pod("ordered", main, initContainers=init, volumes=volumes, restartPolicy="Never")
-    await until(lambda: _phase(namespace, "ordered", "Succeeded"))
+    await until(lambda: _succeeded(namespace, "ordered"))
     assert (await logs(namespace, "ordered")).strip() == "first second"
 
 
@@ -229,9 +229,10 @@ async def _exists(*command: str) -> bool:
     return bool(_processes(*command))
 
 
-async def _phase(namespace: Namespace, name: str, phase: str) -> Any:
+async def _succeeded(namespace: Namespace, name: str) -> Any:
     pod = await namespace.get("pods", name)
-    return pod if pod["status"].get("phase") == phase else None
+    assert pod["status"].get("phase") != "Failed", await logs(namespace, name)
+    return pod if pod["status"].get("phase") == "Succeeded" else None
 
 
 async def _ready(namespace: Namespace, name: str) -> Any:

@@ -27,6 +27,8 @@ def main() -> None:
     plan = json.load(sys.stdin)
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     try:
+        hostname = plan["hostname"].encode()
+        _libc.sethostname(hostname, len(hostname))
         _file_system(plan)
         os.chdir(plan["directory"])
         _privileges(plan)

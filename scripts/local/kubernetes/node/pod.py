@@ -185,6 +185,7 @@ class Pod:
             root=str(root.resolve()),
             mounts=mounts,
             hidden=hidden,
+            hostname=self._hostname(),
             directory=environment.directory(container, image),
             command=environment.command(container, env),
             env=env,

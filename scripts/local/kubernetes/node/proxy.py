@@ -110,7 +110,9 @@ class _Pipe(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.ended = True
-        if self.peer is None or cast(_Pipe, self.peer.get_protocol()).ended:
+        if self.peer is None:
+            return True  # still connecting
+        if cast(_Pipe, self.peer.get_protocol()).ended:
             return False  # both directions are done
         self.peer.write_eof()
         return True
@@ -134,11 +136,18 @@ class _Front(_Pipe):
     def __init__(self, targets: Callable[[], list[Endpoint]]) -> None:
         self._targets = targets
         self._task: asyncio.Task[None] | None = None
+        self._early = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is None:  # uvloop may read once before it heeds the pause
+            self._early += data
+        else:
+            self.peer.write(data)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -154,6 +163,11 @@ class _Front(_Pipe):
                 transport.close()
                 return
             self.peer = transport
+            if self._early:
+                transport.write(bytes(self._early))
+                self._early.clear()
+            if self.ended:
+                transport.write_eof()
             self.transport.resume_reading()
             return
         self.transport.abort()  # nobody is ready: the client sees a reset, as with a Service without endpoints

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ENTER = Path(__file__).with_name("enter.py")
 GUARD = ("setpriv", "--pdeathsig", "KILL", "--")
-NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL")
+NAMESPACES = ("unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL")
 USER = ("--user", "--map-current-user", "--keep-caps")
 
 
@@ -44,6 +44,7 @@ class Plan:
     root: str
     mounts: Sequence[Mount]
     hidden: Sequence[str]
+    hostname: str
     directory: str
     command: Sequence[str]
     env: Mapping[str, str]
@@ -60,7 +61,7 @@ def namespaces() -> tuple[str, ...]:
             return words
         errors.append(done.stderr.strip())
     raise Unavailable(
-        f"pods need private mount and pid namespaces, and `unshare` was refused ({'; '.join(errors)}). Allow user namespaces "
+        f"pods need private mount, host name and pid namespaces, and `unshare` was refused ({'; '.join(errors)}). Allow user namespaces "
         "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, kernel.apparmor_restrict_unprivileged_userns=0; "
         "in a container: --security-opt seccomp=unconfined), or run as root with CAP_SYS_ADMIN"
     )
@@ -126,7 +127,7 @@ class Process:
             return 126, "the container is not running"
         user = ("--user", "--preserve-credentials") if self._words else ()
         helper = await asyncio.create_subprocess_exec(
-            *(*GUARD, "nsenter", "--target", str(inner), *user, "--mount", "--pid", "--root", "--wd", "--"),
+            *(*GUARD, "nsenter", "--target", str(inner), *user, "--mount", "--uts", "--pid", "--root", "--wd", "--"),
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
