@@ -66,9 +66,9 @@ def _upgrade(connection: Connection, folder: Path) -> None:
 def _grant(connection: Connection, role: str, password: str, name: str) -> None:
     # DDL takes no parameters: PostgreSQL's own format() quotes the identifiers and the literal.
     def run(template: str, *values: str) -> None:
-        places = ", ".join(f":v{i}" for i in range(len(values)))
+        places = "".join(f", CAST(:v{i} AS text)" for i in range(len(values)))
         quoted = connection.scalar(
-            text(f"SELECT format(:template, {places})"),
+            text(f"SELECT format(CAST(:template AS text){places})"),
             {"template": template, **{f"v{i}": value for i, value in enumerate(values)}},
         )
         connection.exec_driver_sql(str(quoted))

@@ -24,6 +24,7 @@ ATTEMPTS = 4
 # Connection lost or timed out; 5xx; 409 while the first request with the key is in flight; 429.
 LOST = (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError)
 STATUSES = {
+    # A method is given at creation, so one that is missing was declined.
     "requires_payment_method": IntentStatus.DECLINED,
     # A challenge needs the buyer present: not yet offered, so the attempt is declined.
     "requires_action": IntentStatus.DECLINED,
@@ -147,14 +148,14 @@ class StripeProcessor:
         return None
 
 
-def _intent(found: Any) -> Intent:
-    metadata = dict(found.metadata or {})
-    last = found.last_payment_error
-    reason = last.code if last is not None else None
-    if found.status == "requires_action":
-        reason = "authentication_required"
+def _intent(answer: stripe.PaymentIntent) -> Intent:
+    found: dict[str, Any] = answer.to_dict()
+    metadata, error = found.get("metadata") or {}, found.get("last_payment_error") or {}
     attempt = str(metadata.get("attempt", "1"))
-    # Without an error, `requires_payment_method` cannot be: a method is given at creation.
     return Intent(
-        found.id, STATUSES[found.status], metadata.get("order_id", ""), int(attempt) if attempt.isdigit() else 1, reason
+        id=found["id"],
+        status=STATUSES[found["status"]],
+        order_id=metadata.get("order_id", ""),
+        attempt=int(attempt) if attempt.isdigit() else 1,
+        reason="authentication_required" if found["status"] == "requires_action" else error.get("code"),
     )
