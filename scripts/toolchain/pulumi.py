@@ -97,6 +97,7 @@ def _download(version: str, place: Path, say: Callable[[str], None]) -> None:
 
 def _build(version: str, place: Path, say: Callable[[str], None]) -> None:
     bin_ = place / "bin"
+    bin_.mkdir()
     with tempfile.TemporaryDirectory() as scratch:
         module = shutil.copytree(_MODULE, Path(scratch, "module"))
         if version != VERSION:
