@@ -18,6 +18,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     # moto reads it when an answer is made, and clients in this process must never reach the real AWS.
     os.environ["MOTO_ACCOUNT_ID"] = arguments.account
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "simulated")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "simulated")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
@@ -25,7 +26,7 @@ def main() -> None:
     from scripts.local.cloud.data_plane import DataPlane
 
     data_plane = DataPlane.load(arguments.data_plane) if arguments.data_plane else DataPlane()
-    asyncio.run(_serve(Cloud(arguments.region, arguments.account, data_plane), arguments.ready_file))
+    asyncio.run(_serve(Cloud(arguments.region, arguments.account, data_plane, arguments.port), arguments.ready_file))
 
 
 async def _serve(cloud: object, ready_file: Path | None) -> None:

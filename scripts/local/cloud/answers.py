@@ -84,7 +84,9 @@ def same(asked: Any, there: Any) -> bool:
         return True
     if isinstance(asked, bool) or isinstance(there, bool):
         return str(asked).lower() == str(there).lower()
-    if (isinstance(asked, int | float) and isinstance(there, str)) or (isinstance(asked, str) and isinstance(there, int)):
+    if (isinstance(asked, int | float) and isinstance(there, str)) or (
+        isinstance(asked, str) and isinstance(there, int)
+    ):
         return str(asked) == str(there)
     if isinstance(asked, str) and isinstance(there, str) and asked != there:
         return _json(asked) is not None and _json(asked) == _json(there)

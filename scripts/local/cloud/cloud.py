@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from typing import Any
@@ -12,9 +11,12 @@ import requests
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from scripts.local.cloud import eks_provider
 from scripts.local.cloud.aws import AwsBackend
+from scripts.local.cloud.backend import Backend
 from scripts.local.cloud.control import control_app
 from scripts.local.cloud.data_plane import DataPlane
+from scripts.local.cloud.random_provider import RandomBackend
 from scripts.local.cloud.servicer import ProviderServicer, serve
 from scripts.local.cloud.session import Session
 
@@ -26,6 +28,7 @@ class Cloud:
         self._region, self._account, self._data_plane, self._port = region, account, data_plane, port
         self._http: list[BaseWSGIServer] = []
         self._grpc: list[grpc.Server] = []
+        self._aio: grpc.aio.Server | None = None
 
     async def start(self) -> dict[str, Any]:
         """Start all parts; returns their addresses as the ready file holds them."""
@@ -36,7 +39,13 @@ class Cloud:
         ).raise_for_status()
         session = Session(endpoint, self._account, data_plane=self._data_plane)
         control = self._listen(control_app(session, self._region), 0)
-        ports = {"aws": self._provider(AwsBackend(session, self._region))}
+        self._aio, eks = await eks_provider.serve(self._data_plane)
+        ports = {
+            "aws": self._provider(AwsBackend(session, self._region)),
+            "random": self._provider(RandomBackend()),
+            "eks": eks,
+            "kubernetes": self._provider(_kubernetes(self._data_plane)),
+        }
         return {
             "endpoint": endpoint,
             "control": f"http://127.0.0.1:{control}",
@@ -48,6 +57,8 @@ class Cloud:
 
     async def stop(self) -> None:
         """Stop answering; requests under way get a second."""
+        if self._aio is not None:
+            await self._aio.stop(1)
         for server in self._grpc:
             server.stop(1)
         for http in self._http:
@@ -65,4 +76,10 @@ class Cloud:
         return port
 
 
-__all__ = ["Cloud", "importlib"]
+def _kubernetes(data_plane: DataPlane) -> Backend:
+    """The kubernetes provider; without a control plane in the data plane it checks inputs, for previews."""
+    from scripts.local.kubernetes.provider import KubernetesBackend
+
+    real = data_plane.kubernetes
+    backend: Backend = KubernetesBackend.of(None if real is None else real.kubeconfig)
+    return backend

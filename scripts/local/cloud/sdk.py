@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import threading
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ _REPLACES = re.compile(
     r"changing (this|the)[^.]{0,60}(forces|creates|recreates|replaces|new resource)|cannot be (changed|modified) after",
     re.IGNORECASE,
 )
+
+_IMPORTING = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ def model(token: str) -> Model:
     package, path, name = token.split(":")
     module_name = f"pulumi_{package}.{path.removeprefix('index/').replace('/', '.')}"
     try:
-        module = importlib.import_module(_pythonic(module_name))
+        # The SDK's packages import each other lazily: two threads at it would see half of one.
+        with _IMPORTING:
+            module = importlib.import_module(_pythonic(module_name))
         resource = getattr(module, name)
     except (ImportError, AttributeError):
         raise NoSuchType(f"{token}: the installed pulumi_{package} has no such resource type") from None
@@ -185,10 +190,8 @@ def _is_deferred(annotation: Any, origin: Any) -> bool:
     candidate = origin or annotation
     if not inspect.isclass(candidate):
         return False
-    return (
-        issubclass(candidate, pulumi.Output)
-        or (candidate.__module__ == "collections.abc"
-        and candidate.__name__ == "Awaitable")
+    return issubclass(candidate, pulumi.Output) or (
+        candidate.__module__ == "collections.abc" and candidate.__name__ == "Awaitable"
     )
 
 

@@ -4,7 +4,6 @@ All provider instances of a program (the default one, and explicit ones with ano
 this process. The engine opens one connection per instance, so the connection tells whose settings apply.
 """
 
-
 from __future__ import annotations
 
 import logging

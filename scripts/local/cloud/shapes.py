@@ -73,15 +73,23 @@ def parameter(shape: Shape, value: Any, names: Mapping[str, str] | None = None, 
     if isinstance(shape, StructureShape):
         return _structure(shape, value, names, path)
     if isinstance(shape, ListShape):
-        pairs = isinstance(shape.member, StructureShape) and {"key", "value"} <= set(_members(shape.member))
-        if isinstance(value, dict) and pairs:
-            keys = _members(shape.member)
-            return [{keys["key"]: key, keys["value"]: item} for key, item in value.items()]
+        if isinstance(value, dict) and (pair := _pair(shape.member)):
+            return [{pair[0]: key, pair[1]: item} for key, item in value.items()]
         items = value if isinstance(value, list) else [value]
         return [parameter(shape.member, item, names, path) for item in items]
     if isinstance(shape, MapShape) and isinstance(value, dict):
         return {key: parameter(shape.value, item, names, path) for key, item in value.items()}
     return _scalar(shape, value)
+
+
+def _pair(shape: Shape) -> tuple[str, str] | None:
+    """The two members of a key/value structure (tags, dimensions, …), or None for any other structure."""
+    if not isinstance(shape, StructureShape) or len(shape.members) != 2:
+        return None
+    known = _members(shape)
+    key = next((known[name] for name in ("key", "name", "tagkey") if name in known), None)
+    value = next((known[name] for name in ("value", "tagvalue") if name in known), None)
+    return (key, value) if key and value else None
 
 
 def _structure(shape: StructureShape, value: Any, names: Mapping[str, str] | None, path: str) -> Any:
@@ -104,6 +112,13 @@ def _scalar(shape: Shape, value: Any) -> Any:
         return float(value) if kind in ("float", "double") else int(float(value))
     if kind in ("float", "double") and isinstance(value, int):
         return float(value)
+    if (
+        kind == "string"
+        and isinstance(value, str)
+        and value not in (allowed := getattr(shape, "enum", None) or [value])
+    ):
+        # The real provider takes the words of an enumeration in any case (RabbitMQ for RABBITMQ).
+        return next((word for word in allowed if word.lower() == value.lower()), value)
     if kind == "string" and isinstance(value, bool):
         return str(value).lower()
     if kind == "string" and isinstance(value, int | float):

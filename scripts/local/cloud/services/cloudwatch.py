@@ -17,7 +17,31 @@ def _ever(scope: Scope) -> None:
 
 def _allowed_retention(scope: Scope) -> None:
     # PutRetentionPolicy lists them; botocore's model does not.
-    allowed = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+    allowed = (
+        0,
+        1,
+        3,
+        5,
+        7,
+        14,
+        30,
+        60,
+        90,
+        120,
+        150,
+        180,
+        365,
+        400,
+        545,
+        731,
+        1096,
+        1827,
+        2192,
+        2557,
+        2922,
+        3288,
+        3653,
+    )
     days = scope.inputs.get("retentionInDays")
     if isinstance(days, int) and days not in allowed:
         raise Refused("retentionInDays", f"is {days}, but must be one of {', '.join(map(str, allowed))}")
@@ -29,9 +53,18 @@ def _metric_name(scope: Scope) -> None:
 
 
 _SAMPLING = {
-    "ruleName": "RuleName", "resourceArn": "ResourceARN", "priority": "Priority", "fixedRate": "FixedRate",
-    "reservoirSize": "ReservoirSize", "serviceName": "ServiceName", "serviceType": "ServiceType", "host": "Host",
-    "httpMethod": "HTTPMethod", "urlPath": "URLPath", "version": "Version", "attributes": "Attributes",
+    "ruleName": "RuleName",
+    "resourceArn": "ResourceARN",
+    "priority": "Priority",
+    "fixedRate": "FixedRate",
+    "reservoirSize": "ReservoirSize",
+    "serviceName": "ServiceName",
+    "serviceType": "ServiceType",
+    "host": "Host",
+    "httpMethod": "HTTPMethod",
+    "urlPath": "URLPath",
+    "version": "Version",
+    "attributes": "Attributes",
 }
 
 
@@ -43,13 +76,21 @@ ROWS = (
     Row(
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         service="cloudwatch",
-        create=Call("put_metric_alarm", {"AlarmName": "name", "EvaluateLowSampleCountPercentile": "evaluateLowSampleCountPercentiles"}),
+        create=Call(
+            "put_metric_alarm",
+            {"AlarmName": "name", "EvaluateLowSampleCountPercentile": "evaluateLowSampleCountPercentiles"},
+        ),
         upsert=True,
         id="inputs.name",
         read=by("describe_alarms", {"AlarmNames": ["id"]}),
         at="MetricAlarms[0]",
         delete=by("delete_alarms", {"AlarmNames": ["id"]}),
-        names={"name": "AlarmName", "arn": "AlarmArn", "metricQueries": "Metrics", "metricQueries.metric": "MetricStat"},
+        names={
+            "name": "AlarmName",
+            "arn": "AlarmArn",
+            "metricQueries": "Metrics",
+            "metricQueries.metric": "MetricStat",
+        },
         outputs={"metricQueries": lambda s, _: None, "dimensions": lambda s, _: None},
         replaces=("name",),
         checks=(_metric_name,),
@@ -125,8 +166,16 @@ ROWS = (
             {
                 "filterPattern": "pattern",
                 "metricTransformations": lambda s: [
-                    {("metricName" if key == "name" else f"metric{key.capitalize()}" if key in ("namespace", "value") else key): value
-                     for key, value in (s["metricTransformation"] or {}).items()}
+                    {
+                        (
+                            "metricName"
+                            if key == "name"
+                            else f"metric{key.capitalize()}"
+                            if key in ("namespace", "value")
+                            else key
+                        ): value
+                        for key, value in (s["metricTransformation"] or {}).items()
+                    }
                 ],
             },
             uses=("metricTransformation",),

@@ -12,7 +12,10 @@ def _empty(scope: Scope) -> None:
     if not scope.get("forceDelete"):
         images = scope.call("ecr", "list_images", repositoryName=scope.id)["imageIds"]
         if images:
-            raise Refused("", f"RepositoryNotEmptyException: {scope.id} holds {len(images)} images; set forceDelete or delete them")
+            raise Refused(
+                "",
+                f"RepositoryNotEmptyException: {scope.id} holds {len(images)} images; set forceDelete or delete them",
+            )
 
 
 def _policy(name: str, kind: str, **more: Any) -> Row:
@@ -48,7 +51,9 @@ ROWS = (
         ),
         delete=by("delete_repository", {"repositoryName": "id", "force": "forceDelete"}),
         names={
-            "name": "repositoryName", "arn": "repositoryArn", "encryptionConfigurations": "encryptionConfiguration",
+            "name": "repositoryName",
+            "arn": "repositoryArn",
+            "encryptionConfigurations": "encryptionConfiguration",
             "repositoryUrl": "repositoryUri",
         },
         defaults={"imageTagMutability": "MUTABLE", "forceDelete": False},
@@ -120,7 +125,14 @@ ROWS = (
         create=Call("create_repository_creation_template"),
         id="inputs.prefix",
         outputs={"registryId": _registry},
-        mutable=("description", "appliedFors", "imageTagMutability", "lifecyclePolicy", "repositoryPolicy", "resourceTags"),
+        mutable=(
+            "description",
+            "appliedFors",
+            "imageTagMutability",
+            "lifecyclePolicy",
+            "repositoryPolicy",
+            "resourceTags",
+        ),
         name=None,
     ),
 )

@@ -33,7 +33,8 @@ def _vpc_config(scope: Scope) -> Any:
     return {
         key: value
         for key, value in given.items()
-        if key in ("subnetIds", "securityGroupIds", "endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs")
+        if key
+        in ("subnetIds", "securityGroupIds", "endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs")
     }
 
 
@@ -58,12 +59,21 @@ ROWS = (
             "create_cluster",
             {
                 "resourcesVpcConfig": _vpc_config,
-                "logging": lambda s: {"clusterLogging": [{"types": s["enabledClusterLogTypes"], "enabled": True}]}
-                if s["enabledClusterLogTypes"] else None,
-                "encryptionConfig": lambda s: [
-                    {"provider": {"keyArn": s["encryptionConfig"]["provider"]["keyArn"]},
-                     "resources": s["encryptionConfig"]["resources"]}
-                ] if s["encryptionConfig"] else None,
+                "logging": lambda s: (
+                    {"clusterLogging": [{"types": s["enabledClusterLogTypes"], "enabled": True}]}
+                    if s["enabledClusterLogTypes"]
+                    else None
+                ),
+                "encryptionConfig": lambda s: (
+                    [
+                        {
+                            "provider": {"keyArn": s["encryptionConfig"]["provider"]["keyArn"]},
+                            "resources": s["encryptionConfig"]["resources"],
+                        }
+                    ]
+                    if s["encryptionConfig"]
+                    else None
+                ),
             },
             uses=("vpcConfig", "enabledClusterLogTypes", "encryptionConfig"),
         ),
@@ -71,11 +81,19 @@ ROWS = (
         read=by("describe_cluster", {"name": "id"}),
         at="cluster",
         update=(
-            Call("update_cluster_config", {
-                "name": "id",
-                "logging": lambda s: {"clusterLogging": [{"types": s["enabledClusterLogTypes"], "enabled": True}]}
-                if s["enabledClusterLogTypes"] else None,
-            }, when=("enabledClusterLogTypes",), auto=False),
+            Call(
+                "update_cluster_config",
+                {
+                    "name": "id",
+                    "logging": lambda s: (
+                        {"clusterLogging": [{"types": s["enabledClusterLogTypes"], "enabled": True}]}
+                        if s["enabledClusterLogTypes"]
+                        else None
+                    ),
+                },
+                when=("enabledClusterLogTypes",),
+                auto=False,
+            ),
         ),
         delete=by("delete_cluster", {"name": "id"}),
         outputs={
@@ -89,8 +107,18 @@ ROWS = (
             "enabledClusterLogTypes": lambda s, _: None,
         },
         defaults={"deletionProtection": False},
-        mutable=("version", "vpcConfig", "accessConfig", "deletionProtection", "upgradePolicy", "enabledClusterLogTypes",
-                 "zonalShiftConfig", "computeConfig", "storageConfig", "forceUpdateVersion"),
+        mutable=(
+            "version",
+            "vpcConfig",
+            "accessConfig",
+            "deletionProtection",
+            "upgradePolicy",
+            "enabledClusterLogTypes",
+            "zonalShiftConfig",
+            "computeConfig",
+            "storageConfig",
+            "forceUpdateVersion",
+        ),
         replaces=("vpcConfig.subnetIds", "roleArn", "encryptionConfig"),
         longest=100,
         guards=(_unused,),
@@ -99,17 +127,25 @@ ROWS = (
     Row(
         token="aws:eks/nodeGroup:NodeGroup",
         service="eks",
-        create=Call("create_nodegroup", {"subnets": "subnetIds", "nodeRole": "nodeRoleArn", "nodegroupName": "nodeGroupName"}),
+        create=Call(
+            "create_nodegroup", {"subnets": "subnetIds", "nodeRole": "nodeRoleArn", "nodegroupName": "nodeGroupName"}
+        ),
         id=lambda s, _: f"{s['clusterName']}:{s['nodeGroupName']}",
         read=by("describe_nodegroup", {"clusterName": "clusterName", "nodegroupName": "nodeGroupName"}),
         at="nodegroup",
-        update=(Call("update_nodegroup_config", {"clusterName": "clusterName", "nodegroupName": "nodeGroupName"},
-                     when=("scalingConfig", "labels", "taints", "updateConfig", "nodeRepairConfig")),),
+        update=(
+            Call(
+                "update_nodegroup_config",
+                {"clusterName": "clusterName", "nodegroupName": "nodeGroupName"},
+                when=("scalingConfig", "labels", "taints", "updateConfig", "nodeRepairConfig"),
+            ),
+        ),
         delete=by("delete_nodegroup", {"clusterName": "clusterName", "nodegroupName": "nodeGroupName"}),
         names={"arn": "nodegroupArn"},
         outputs={
-            "resources": lambda s, _: [{"autoscalingGroups": [{"name": f"eks-{s['nodeGroupName']}"}],
-                                        "remoteAccessSecurityGroupId": ""}],
+            "resources": lambda s, _: [
+                {"autoscalingGroups": [{"name": f"eks-{s['nodeGroupName']}"}], "remoteAccessSecurityGroupId": ""}
+            ],
         },
         mutable=("version", "releaseVersion", "launchTemplate", "forceUpdateVersion"),
         replaces=("clusterName", "nodeGroupName", "launchTemplate.id", "launchTemplate.name"),
@@ -134,8 +170,15 @@ ROWS = (
         create=Call("create_addon"),
         outputs={"arn": lambda s, _: s.arn("eks", f"addon/{s['clusterName']}/{s['addonName']}/{s.session.fresh()}")},
         replaces=("clusterName", "addonName"),
-        mutable=("addonVersion", "configurationValues", "resolveConflictsOnCreate", "resolveConflictsOnUpdate",
-                 "serviceAccountRoleArn", "podIdentityAssociations", "preserve"),
+        mutable=(
+            "addonVersion",
+            "configurationValues",
+            "resolveConflictsOnCreate",
+            "resolveConflictsOnUpdate",
+            "serviceAccountRoleArn",
+            "podIdentityAssociations",
+            "preserve",
+        ),
     ),
     _beside(
         "AccessEntry",

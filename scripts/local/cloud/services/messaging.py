@@ -28,7 +28,9 @@ _SUBSCRIPTION = {
 
 def _attributes(names: dict[str, str], *, fifo: bool = False) -> Any:
     def build(scope: Scope) -> dict[str, str]:
-        found = {attribute: scope.inputs[name] for name, attribute in names.items() if scope.inputs.get(name) is not None}
+        found = {
+            attribute: scope.inputs[name] for name, attribute in names.items() if scope.inputs.get(name) is not None
+        }
         if fifo and scope.get("fifoTopic"):
             found["FifoTopic"] = True
         return found
@@ -164,7 +166,9 @@ ROWS = (
         service="events",
         create=Call("put_rule"),
         upsert=True,
-        id=lambda s, _: s["name"] if s.get("eventBusName", "default") == "default" else f"{s['eventBusName']}/{s['name']}",
+        id=lambda s, _: (
+            s["name"] if s.get("eventBusName", "default") == "default" else f"{s['eventBusName']}/{s['name']}"
+        ),
         read=by("describe_rule", {"Name": lambda s: s.id.split("/")[-1], "EventBusName": "eventBusName"}),
         delete=by("delete_rule", {"Name": lambda s: s.id.split("/")[-1], "EventBusName": "eventBusName"}),
         replaces=("name", "eventBusName"),
@@ -221,7 +225,9 @@ ROWS = (
         id=lambda s, _: f"{s.get('groupName', 'default')}/{s['name']}",
         read=by("get_schedule", {"Name": lambda s: s.id.split("/")[-1], "GroupName": lambda s: s.id.split("/")[0]}),
         update=(Call("update_schedule", {"Name": "name", "GroupName": "groupName"}),),
-        delete=by("delete_schedule", {"Name": lambda s: s.id.split("/")[-1], "GroupName": lambda s: s.id.split("/")[0]}),
+        delete=by(
+            "delete_schedule", {"Name": lambda s: s.id.split("/")[-1], "GroupName": lambda s: s.id.split("/")[0]}
+        ),
         longest=64,
         replaces=("name", "groupName"),
     ),

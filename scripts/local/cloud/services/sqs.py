@@ -53,7 +53,7 @@ def _sub_resource(token: str, property: str, attribute: str) -> Row:
         ),
         upsert=True,
         id="inputs.queueUrl",
-        read=by("get_queue_attributes", {"QueueUrl": "id", "AttributeNames": Literal([attribute])}),
+        read=_READ,
         at="Attributes",
         delete=by("set_queue_attributes", {"QueueUrl": "id", "Attributes": Literal({attribute: ""})}),
         outputs={property: attribute},
