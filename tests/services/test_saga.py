@@ -275,6 +275,9 @@ def test_a_capture_whose_answer_is_lost_charges_once(
     faults(mode="drop-after", operation="capture", count=2, duplicate_webhooks=3, reorder_webhooks=True)
     order = platform.buy(buyer, platform.on_sale())
     assert platform.ended(buyer, order)["status"] == "completed"
+    left = call(f"{platform.stripe}/_local/faults")
+    assert isinstance(left, dict)
+    assert left["count"] == 0, "both answers were lost"
     assert [(i["status"], i["amount_received"]) for i in platform.intents(order)] == [("succeeded", 2_500)]
 
 
