@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import httpx
 import yaml
-from kubernetes import client
-from kubernetes.config.kube_config import KubeConfigLoader
+from kubernetes import client  # type: ignore[import-untyped]
+from kubernetes.config.kube_config import KubeConfigLoader  # type: ignore[import-untyped]
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Api:
         return await self.request("DELETE", path, body)
 
     async def watch(self, path: str, version: str, **params: Any) -> AsyncIterator[tuple[str, Object]]:
-        """Changes since resource version ``version``, until the server ends the watch. Raises ApiError (410: too old)."""
+        """Changes since resource version ``version`` until the server ends the watch. ApiError 410: too old."""
         query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": WATCH_SECONDS, **params}
         query["allowWatchBookmarks"] = "true"
         timeout = httpx.Timeout(30, read=WATCH_SECONDS + 30, pool=None)

@@ -70,7 +70,7 @@ class Authority:
     def issue(
         self, name: str, common_name: str, *, organization: str | None = None, addresses: Iterable[str] = ()
     ) -> Pair:
-        """A certificate for a client (user ``common_name`` of group ``organization``) and, with ``addresses``, a server."""
+        """A certificate for user ``common_name`` of group ``organization``; with ``addresses``, for a server too."""
         pair = Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
@@ -159,5 +159,5 @@ def _save(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivat
 
 def _write_private(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)

@@ -59,7 +59,7 @@ class Cluster:
 
     def node(self) -> Server:
         """The node's agent."""
-        command = [
+        command: list[str | Path] = [
             *(sys.executable, "-m", "scripts.local.kubernetes.node", "--block", self.plane.block),
             *("--kubeconfig", self.plane.kubeconfig("node"), "--pki", self.plane.pki, "--images", self.images),
             *("--state", self.state, "--region", self.region, "--cluster", self.eks_cluster),
@@ -73,7 +73,7 @@ class Cluster:
         if not self.aws_endpoint:
             return None
         kubeconfig = self.plane.kubeconfig("external-secrets")
-        command = [
+        command: list[str | Path] = [
             *(sys.executable, "-m", "scripts.local.kubernetes.external_secrets", "--kubeconfig", kubeconfig),
             *("--aws-endpoint", self.aws_endpoint, "--region", self.region),
         ]

@@ -1,8 +1,8 @@
 """The CustomResourceDefinitions behind the charts that the platform installs, from their projects' own Go modules.
 
 A chart cannot be fetched where only package registries are reachable, and a copy would age: `go mod download` gets the
-pinned version, verified by Go's checksum database, and the YAML is read out of the module's zip. (The zip rather than the
-unpacked folder: it is there even when the module asks for a newer Go than the one installed.)
+pinned version, verified by Go's checksum database, and the YAML is read out of the module's zip. (The zip rather than
+the unpacked folder: it is there even when the module asks for a newer Go than the one installed.)
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def apply(api: Api, definition: Object, slots: asyncio.Semaphore | None = 
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
     definition.pop("status", None)
     async with slots or asyncio.Semaphore():
-        # Some projects carry fields of newer servers; they are theirs to answer for, so they are not validated strictly.
+        # Some projects carry fields of newer servers: those are theirs to answer for, so nothing is validated here.
         found = await api.apply(path, definition, manager=MANAGER, fieldValidation="Ignore")
         while not any(
             each["type"] == "Established" and each["status"] == "True"

@@ -1,15 +1,14 @@
 """An image is a folder: a snapshot of a source tree, and the interpreter that runs it.
 
 ``<store>/<digest>/app/`` is the tree and ``image.json`` says ``python`` (an interpreter of a virtual environment),
-``workdir`` (where the tree appears in a container) and ``env``. The digest is a SHA-256 over names, modes and contents, so
-the same tree gives the same digest on every machine. A registry is told digest and name; the content stays here.
+``workdir`` (where the tree appears in a container) and ``env``. The digest is a SHA-256 over names, modes and contents,
+so the same tree gives the same digest on every machine. A registry is told digest and name; the content stays here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -71,7 +70,7 @@ def build(
         else:
             shutil.copytree(draft, f"{draft}.whole")
             try:
-                os.rename(f"{draft}.whole", final)
+                Path(f"{draft}.whole").rename(final)
             except OSError:  # somebody else finished the same image first
                 shutil.rmtree(f"{draft}.whole")
     return f"sha256:{digest}"

@@ -78,7 +78,8 @@ async def _status(cluster: Cluster) -> list[Row]:
 
 
 def _node(node: Object) -> str:
-    ready = next((each for each in node["status"].get("conditions", []) if each["type"] == "Ready"), {})
+    conditions = node["status"].get("conditions", [])
+    ready: Object = next((each for each in conditions if each["type"] == "Ready"), {})
     return "ready" if ready.get("status") == "True" else f"not ready: {ready.get('message', 'no heartbeat')}"
 
 

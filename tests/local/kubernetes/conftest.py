@@ -73,7 +73,7 @@ class World:
         return self.cluster.plane.kubeconfig()
 
     def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [self.cluster.plane.bin / "kubectl", "--kubeconfig", self.kubeconfig, *arguments]
+        command = [str(self.cluster.plane.bin / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 

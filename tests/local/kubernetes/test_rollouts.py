@@ -97,7 +97,7 @@ async def test_a_job_succeeds_when_its_pod_does(namespace: Namespace) -> None:
     await namespace.job("works", namespace.container("python", "-c", "print('done')"))
 
     async def complete() -> bool:
-        return (await namespace.get("jobs", "works"))["status"].get("succeeded") == 1
+        return bool((await namespace.get("jobs", "works"))["status"].get("succeeded") == 1)
 
     await until(complete)
 

@@ -97,7 +97,8 @@ class Controller:
         return min(interval or INTERVAL, AT_MOST) if interval else INTERVAL
 
     async def _data(self, found: Object) -> dict[str, bytes]:
-        spec, values = found["spec"], {}
+        spec = found["spec"]
+        values: dict[str, str] = {}
         for entry in spec.get("dataFrom") or []:
             if set(entry) - {"sourceRef"} != {"extract"}:
                 raise Unsupported(f"dataFrom: only extract is supported locally, not {', '.join(sorted(entry))}")

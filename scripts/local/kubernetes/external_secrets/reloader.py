@@ -1,7 +1,7 @@
 """Restart the workloads that read a Secret which changed, as stakater's reloader does.
 
-Only those that carry the annotation ``reloader.stakater.com/auto: "true"``; the restart is a rolling one, begun by an annotation of the
-pod template, and a Secret that has just been created restarts nobody.
+Only those that carry the annotation ``reloader.stakater.com/auto: "true"``; the restart is a rolling one, begun by an
+annotation of the pod template, and a Secret that has just been created restarts nobody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The subset of external-secrets' v2 templates that is used here: ``{{ .name }}`` and pipes of a few functions.
 
-https://external-secrets.io/latest/guides/templating/ lists what the operator itself offers. Whatever is not known is refused:
-a wrong secret is worse than none.
+https://external-secrets.io/latest/guides/templating/ lists what the operator itself offers. Whatever is not known is
+refused: a wrong secret is worse than none.
 """
 
 from __future__ import annotations
@@ -40,25 +40,21 @@ def render(template: str, values: Mapping[str, str]) -> str:
 
 
 def _value(expression: str, values: Mapping[str, str]) -> str:
+    shown = f"{{{{ {expression} }}}}"
     first, *functions = (part.strip() for part in expression.split("|"))
     match = _NAME.match(first)
     if match is None:
-        raise BadTemplate(
-            f"{{{{ {expression} }}}}: only {{{{ .name }}}} and {{{{ .name | function }}}} are supported locally"
-        )
+        raise BadTemplate(f"{shown}: only {{{{ .name }}}} and {{{{ .name | function }}}} are supported locally")
     name = match[1] or match[2]
     if name not in values:
-        raise BadTemplate(
-            f"{{{{ {expression} }}}}: there is no value {name!r}; known are {', '.join(sorted(values)) or 'none'}"
-        )
+        raise BadTemplate(f"{shown}: there is no value {name!r}; known are {', '.join(sorted(values)) or 'none'}")
     text = values[name]
     for function in functions:
         if function not in FUNCTIONS:
-            raise BadTemplate(
-                f"{{{{ {expression} }}}}: function {function!r} is not supported locally; known are {', '.join(FUNCTIONS)}"
-            )
+            known = ", ".join(FUNCTIONS)
+            raise BadTemplate(f"{shown}: function {function!r} is not supported locally; known are {known}")
         try:
             text = FUNCTIONS[function](text)
         except ValueError as error:
-            raise BadTemplate(f"{{{{ {expression} }}}}: {function}: {error}") from error
+            raise BadTemplate(f"{shown}: {function}: {error}") from error
     return text

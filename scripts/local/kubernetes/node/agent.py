@@ -86,9 +86,9 @@ class Agent:
         ]
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Work until ``stopped``, then end every pod's processes; their objects stay, and run again with the next agent."""
+        """Work until ``stopped``, then end every pod's processes; the next agent runs the pods again."""
         self._node.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        work: list[Coroutine[Any, Any, None]] = [
+        work: list[Coroutine[Any, Any, Any]] = [
             self._registration.run(),
             self._services.run(),
             self._watch_pods(),

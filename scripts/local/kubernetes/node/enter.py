@@ -1,17 +1,22 @@
 """Build a container's file system in the mount namespace that this process is in, then become the container's command.
 
-Run by `sandbox` as ``python -S -E enter.py``, process 1 of fresh mount and pid namespaces; the plan is one JSON document
-on standard input, so that secrets in it touch no disk. Only the standard library is imported: start-up is on the path of
-every container start.
+Run by `sandbox` as ``python -S -E enter.py``, process 1 of fresh mount and pid namespaces; the plan is one JSON
+document on standard input, so that secrets in it touch no disk. Little is imported (no pathlib): start-up is on the
+path of every container start.
 
 The machine's own files are the image's base, read-only. A mount point that the machine does not have is made in a
 tmpfs that stands for its parent, whose other entries are bound one by one: nothing is ever created on the machine.
 """
 
+# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH115, PTH120, PTH211
+
+from __future__ import annotations
+
 import ctypes
 import json
 import os
 import sys
+from typing import Any
 
 BIND, RECURSIVE, PRIVATE, NOSUID, NODEV = 4096, 16384, 1 << 18, 2, 4  # linux/mount.h
 MOUNT_SETATTR, AT_RECURSIVE, READ_ONLY = 442, 0x8000, 1  # linux/mount.h; the call exists since Linux 5.12
@@ -38,7 +43,7 @@ def main() -> None:
         sys.exit(128)
 
 
-def _file_system(plan: dict) -> None:
+def _file_system(plan: dict[str, Any]) -> None:
     root = plan["root"]
     _mount("none", "/", None, PRIVATE | RECURSIVE)
     _mount("tmpfs", root, "tmpfs", NOSUID | NODEV, "mode=755,size=1m")
@@ -59,7 +64,7 @@ def _file_system(plan: dict) -> None:
     os.chroot(root)
 
 
-def _privileges(plan: dict) -> None:
+def _privileges(plan: dict[str, Any]) -> None:
     _libc.prctl(AMBIENT, CLEAR_ALL, 0, 0, 0)
     if plan["drop_capabilities"]:
         for number in range(CAPABILITIES):
@@ -68,7 +73,7 @@ def _privileges(plan: dict) -> None:
         _libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
 
 
-def _expose(real: str, made: str, targets: list, hidden: set) -> None:
+def _expose(real: str, made: str, targets: list[str], hidden: set[str]) -> None:
     """Show the entries of ``real`` in ``made``, a directory that may be written to, except those that are hidden."""
     for entry in os.scandir(real):
         shown = f"{made}/{entry.name}"
@@ -97,7 +102,7 @@ def _make_point(path: str, directory: bool) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
 
 
-def _mount(source: str, target: str, kind, flags: int, data: str = "", *, required: bool = True) -> int:
+def _mount(source: str, target: str, kind: str | None, flags: int, data: str = "", *, required: bool = True) -> int:
     failed = _libc.mount(source.encode(), target.encode(), kind and kind.encode(), flags, data.encode() or None)
     if failed and required:
         number = ctypes.get_errno()

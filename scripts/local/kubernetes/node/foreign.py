@@ -1,4 +1,4 @@
-"""Whose image a container names: ours (in the image store), or somebody else's, which is never run and never claimed to run."""
+"""Whose image a container names: ours, which is in the image store, or somebody else's, which never runs here."""
 
 from __future__ import annotations
 

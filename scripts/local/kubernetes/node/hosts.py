@@ -1,8 +1,8 @@
 """Names: every pod has an /etc/hosts of its own that holds the names of all Services.
 
-A hosts file is enough where every address is known to the node (no wildcard, no record but A is needed), so there is no DNS
-server to run. An ExternalName Service is resolved by this machine. A file is rewritten in place, because a bind mount
-follows the file and not its name.
+A hosts file is enough where every address is known to the node (no wildcard, no record but A is needed), so there is
+no DNS server to run. An ExternalName Service is resolved by this machine. A file is rewritten in place, because a bind
+mount follows the file and not its name.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ class Hosts:
         lines += [f"{alias['ip']} {' '.join(alias['hostnames'])}" for alias in spec.get("hostAliases") or []]
         (folder / "hostname").write_text(f"{hostname}\n")
         # Whatever is not in the hosts file does not resolve: nothing listens there, so a look-up fails at once.
-        (folder / "resolv.conf").write_text(
-            f"search {namespace}.svc.{DOMAIN} svc.{DOMAIN} {DOMAIN}\nnameserver {address}\noptions timeout:1 attempts:1\n"
-        )
+        search = f"search {namespace}.svc.{DOMAIN} svc.{DOMAIN} {DOMAIN}"
+        (folder / "resolv.conf").write_text(f"{search}\nnameserver {address}\noptions timeout:1 attempts:1\n")
         self._files[folder / "hosts"] = namespace, "\n".join(lines)
         self._write(folder / "hosts")
         return [Mount(str(folder / name), f"/etc/{name}", True) for name in ("hosts", "hostname", "resolv.conf")]
@@ -62,7 +61,7 @@ class Hosts:
                 short = f"{name} " if where == namespace else ""
                 lines.append(f"{address} {short}{name}.{where} {name}.{where}.svc {name}.{where}.svc.{DOMAIN}")
         content = ("\n".join(lines) + "\n").encode()
-        with open(os.open(file, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as handle:
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as handle:
             handle.write(content)
             handle.truncate(len(content))
 

@@ -1,7 +1,8 @@
 """AWS credentials for pods, handed out as the EKS Pod Identity agent does.
 
-A pod whose service account has a PodIdentityAssociation gets ``AWS_CONTAINER_CREDENTIALS_FULL_URI`` and a token file; the SDK
-in it asks this agent, which assumes the associated role and answers with temporary credentials, new ones before they expire.
+A pod whose service account has a PodIdentityAssociation gets ``AWS_CONTAINER_CREDENTIALS_FULL_URI`` and a token file;
+the SDK in it asks this agent, which assumes the associated role and answers with temporary credentials, new ones before
+they expire.
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 """
 

@@ -40,7 +40,8 @@ def logs(pods: Callable[[str, str], Pod | None], folder: Path, host: str, port: 
         if unsupported := [key for key in UNSUPPORTED if query.get(key, "false") not in ("false", "0")]:
             return PlainTextResponse(f"{unsupported[0]}: the local node keeps lines as written, without times", 400)
         pod = pods(namespace, name)
-        found = pod and next((each for each in (*pod.init, *pod.containers) if each.name == container), None)
+        both = (*pod.init, *pod.containers) if pod else ()
+        found = next((each for each in both if each.name == container), None)
         if pod is None or found is None:
             return PlainTextResponse(f"no container {container} in a pod {namespace}/{name} on this node", 404)
         restart = found.status["restartCount"] - (query.get("previous") == "true")

@@ -19,7 +19,7 @@ class Failed(Exception):
 
 
 def _client() -> httpx.AsyncClient:
-    # Like the kubelet, which does not verify a pod's certificate, follows no redirect elsewhere and keeps no connection.
+    # Like the kubelet, which does not verify a pod's certificate, follows no redirect and keeps no connection.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return httpx.AsyncClient(verify=context, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)

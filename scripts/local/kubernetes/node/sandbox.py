@@ -1,8 +1,9 @@
 """Start a process in namespaces of its own, and reach into them.
 
-Each container gets a mount namespace (`enter` fills it) and a pid namespace, so that its main process is process 1 as in
-any container: when it ends, everything that it started ends. ``setpriv --pdeathsig`` and ``unshare --kill-child`` chain its
-life to the agent's, whatever kills that. As root no user namespace is needed; a plain user gets one that maps only itself.
+Each container gets a mount namespace (`enter` fills it) and a pid namespace, so that its main process is process 1 as
+in any container: when it ends, everything that it started ends. ``setpriv --pdeathsig`` and ``unshare --kill-child``
+chain its life to the agent's, whatever kills that. As root no user namespace is needed; a plain user gets one that maps
+only itself.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ def namespaces() -> tuple[str, ...]:
             return words
         errors.append(done.stderr.strip())
     raise Unavailable(
-        f"pods need private mount, host name and pid namespaces, and `unshare` was refused ({'; '.join(errors)}). Allow user namespaces "
-        "(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, kernel.apparmor_restrict_unprivileged_userns=0; "
-        "in a container: --security-opt seccomp=unconfined), or run as root with CAP_SYS_ADMIN"
+        f"pods need private mount, host name and pid namespaces, and `unshare` was refused ({'; '.join(errors)}). "
+        "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, "
+        "kernel.apparmor_restrict_unprivileged_userns=0; in a container: --security-opt seccomp=unconfined), "
+        "or run as root with CAP_SYS_ADMIN"
     )
 
 

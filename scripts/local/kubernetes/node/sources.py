@@ -1,4 +1,4 @@
-"""What a pod's environment and volumes are made from: ConfigMaps, Secrets, the pod's own fields, service account tokens."""
+"""What environment and volumes are made from: ConfigMaps, Secrets, the pod's own fields, service account tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING
 from typing import Any
 
-from kubernetes.utils import parse_quantity
+from kubernetes.utils import parse_quantity  # type: ignore[import-untyped]
 
 from scripts.local.kubernetes.api import Api, ApiError, Object
 
@@ -38,7 +38,7 @@ class Sources:
         try:
             found = await self.api.find(f"/api/v1/namespaces/{self.namespace}/{kind}/{name}")
         except ApiError as error:
-            # The node authorizer knows which objects a pod needs from a watch, so it may lag behind the pod for a moment.
+            # The node authorizer learns from a watch which objects a pod needs, so it may lag behind the pod.
             raise MissingSource(f"{kind[:-1]} {name!r} cannot be read: {error}") from error
         if found is None:
             if optional:
@@ -60,7 +60,7 @@ class Sources:
         raise MissingSource(f"{kind[:-1]} {reference['name']!r} has no key {reference['key']!r}")
 
     async def token(self, audience: str | None, seconds: int) -> str:
-        """A token of the pod's service account, bound to the pod, made anew after 80 % of its life time of ``seconds``."""
+        """A token of the pod's service account, bound to the pod; a new one after 80 % of its ``seconds``."""
         known, renew = self._tokens.get(audience, ("", 0.0))
         if time.monotonic() < renew:
             return known
@@ -102,7 +102,7 @@ class Sources:
         return str(known[path])
 
     def resource(self, reference: Object, container: Object | None) -> str:
-        """The downward API's ``resourceFieldRef``, rounded up as Kubernetes does; without a limit, the node's capacity."""
+        """A ``resourceFieldRef``, rounded up as Kubernetes does; without a limit, the node's capacity."""
         name = reference.get("containerName")
         if name or container is None:
             container = next(each for each in self.pod["spec"]["containers"] if each["name"] == name)

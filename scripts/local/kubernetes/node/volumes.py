@@ -1,12 +1,11 @@
 """A pod's volumes as folders of this machine, and how its containers mount them.
 
-Files of ConfigMaps, Secrets, tokens and the downward API are replaced as the kubelet does it: a new folder is written and
-the link ``..data`` moved to it, so that a reader sees either the old files or the new ones.
+Files of ConfigMaps, Secrets, tokens and the downward API are replaced as the kubelet does it: a new folder is written
+and the link ``..data`` moved to it, so that a reader sees either the old files or the new ones.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -109,7 +108,7 @@ def _replace(place: Path, files: Mapping[str, File]) -> None:
         file.chmod(mode | 0o400)
     draft = place / "..draft"
     draft.symlink_to(version.name)
-    os.rename(draft, link)
+    draft.rename(link)
     tops = {path.split("/")[0] for path in files}
     for top in tops:
         if not (place / top).is_symlink():

@@ -110,7 +110,7 @@ async def until_ready(api: Api, path: str, found: Object, timeout: float) -> Obj
         return found
     if kind in _NOBODY or (kind == "Service" and found["spec"].get("type") == "LoadBalancer"):
         log.warning("%s %s: %s", kind, metadata["name"], _NOBODY.get(kind, "no load balancer runs locally"))
-    rule = _RULES.get(kind) if "/" not in path.removeprefix("/api/v1") or kind != "Service" else None
+    rule = _RULES.get(kind)
     verdict = Verdict(True)
     deadline = asyncio.get_running_loop().time() + (timeout or TIMEOUT)
     while rule:
@@ -137,14 +137,13 @@ async def until_gone(api: Api, path: str, timeout: float) -> None:
             holders = (
                 found["metadata"].get("finalizers") or (found.get("spec") or {}).get("finalizers") or ["nothing known"]
             )
-            raise NotAsAsked(
-                f"{found['kind']} {found['metadata']['name']} is not gone after {timeout or TIMEOUT:.0f} s; held by {holders}"
-            )
+            name = f"{found['kind']} {found['metadata']['name']}"
+            raise NotAsAsked(f"{name} is not gone after {timeout or TIMEOUT:.0f} s; held by {holders}")
         await asyncio.sleep(0.2)
 
 
 async def _pods(api: Api, found: Object) -> list[Object]:
-    """The pods of a workload; for a Deployment only those of its newest ReplicaSet matter, which are the unready ones."""
+    """The pods of a workload that are not ready: those that an explanation is about."""
     if found["kind"] == "Pod":
         return [found]
     selector = ((found.get("spec") or {}).get("selector") or {}).get("matchLabels")
@@ -152,7 +151,7 @@ async def _pods(api: Api, found: Object) -> list[Object]:
         return []
     labels = ",".join(f"{key}={value}" for key, value in selector.items())
     listed = await api.get(f"/api/v1/namespaces/{found['metadata']['namespace']}/pods", labelSelector=labels)
-    return [{"kind": "Pod", **pod} for pod in listed["items"] if not _condition(pod, "Ready").get("status") == "True"]
+    return [{"kind": "Pod", **pod} for pod in listed["items"] if _condition(pod, "Ready").get("status") != "True"]
 
 
 def _foreign(pods: list[Object]) -> str:

@@ -6,11 +6,11 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pulumi_kubernetes
@@ -34,6 +34,7 @@ from scripts.local.kubernetes.provider import awaits, changes, objects, releases
 from scripts.local.kubernetes.provider.session import NoSuchKind, Session
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 MANAGER = "pulumi-kubernetes"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 _IMMUTABLE = ("field is immutable", "are forbidden", "may not change", "may not be changed", "is immutable")
@@ -53,7 +54,7 @@ def _session(kubeconfig: str) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesBackend:
-    """One configured provider. Without a kubeconfig (or while it is unknown) inputs are checked by the SDK's types only.
+    """One configured provider. Without a kubeconfig, or while it is unknown, the SDK's types alone are checked.
 
     The ambient kubeconfig of whoever runs this is never read: it may lead to a real cluster.
     """
@@ -132,14 +133,12 @@ class KubernetesBackend:
         async def work(api: Api) -> Created:
             path = await session.path(inputs)
             if not self.upsert and await api.find(path):
-                raise Refused(
-                    "metadata.name",
-                    f"{inputs['kind']} {objects.id_of(inputs)} exists already; import it "
-                    f"(`pulumi import {resource.type} {resource.name} {objects.id_of(inputs)}`), rename this one, or remove it",
-                )
+                id = objects.id_of(inputs)
+                how = f"import it (`pulumi import {resource.type} {resource.name} {id}`), rename this one, or remove it"
+                raise Refused("metadata.name", f"{inputs['kind']} {id} exists already; {how}")
             return Created(objects.id_of(inputs), await self._apply(api, path, inputs, timeout, new=True))
 
-        return self._tell(session.run, work)
+        return self._tell(session, work)
 
     def read(self, resource: Resource, id: str, state: Properties, inputs: Properties) -> Found:
         """The object as it is; what the program gave, with today's values."""
@@ -157,7 +156,7 @@ class KubernetesBackend:
                 raise NotFound(f"{resource.type} {id} is gone")
             return Found(id, objects.state(live), objects.given(live, inputs))
 
-        return self._tell(session.run, work)
+        return self._tell(session, work)
 
     def update(
         self,
@@ -182,7 +181,7 @@ class KubernetesBackend:
         async def work(api: Api) -> Properties:
             return await self._apply(api, await session.path(new), new, timeout, new=False)
 
-        return self._tell(session.run, work)
+        return self._tell(session, work)
 
     def delete(self, resource: Resource, id: str, state: Properties, *, timeout: float) -> None:
         """Remove it with everything that it owns, and wait until it is gone."""
@@ -202,7 +201,7 @@ class KubernetesBackend:
                 return
             await awaits.until_gone(api, path, timeout)
 
-        self._tell(session.run, work)
+        self._tell(session, work)
 
     def invoke(self, token: str, arguments: Properties, *, preview: bool) -> Properties:
         """The provider's functions read charts and manifests, which a program of ours does not use."""
@@ -248,7 +247,7 @@ class KubernetesBackend:
 
     def _mistyped(self, resource: Resource, inputs: Properties) -> list[Refused]:
         try:
-            known = sdk.model(resource.type).inputs
+            known = sdk.model(objects.sdk_token(resource.type)).inputs
         except sdk.NoSuchType:
             # A custom resource: the SDK knows no more than that it has these.
             missing = [name for name in ("apiVersion", "kind") if not inputs.get(name)]
@@ -267,9 +266,10 @@ class KubernetesBackend:
             )
         return _session(self.kubeconfig)
 
-    def _tell(self, run: Any, work: Any) -> Any:
+    def _tell(self, session: Session, work: Callable[[Api], Coroutine[Any, Any, T]]) -> T:
+        """Do ``work``; what the API server says against it becomes the provider's refusal."""
         try:
-            return run(work)
+            return session.run(work)
         except httpx.TransportError as error:
             raise Refused(
                 "", f"the Kubernetes API server does not answer ({error}); is the local platform up?"

@@ -7,6 +7,8 @@ import copy
 import hashlib
 from typing import Any
 
+from kubernetes.utils import parse_quantity  # type: ignore[import-untyped]
+
 from scripts.local.cloud.backend import UNKNOWN, NotFound, Properties, Refused, Resource
 
 AUTONAMED = "pulumi.com/autonamed"
@@ -15,7 +17,7 @@ _SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "ma
 
 
 def identify(resource: Resource, inputs: Properties) -> tuple[str, str]:
-    """apiVersion and kind: what the inputs say, else what the type token says. Raises Refused for a type it has not."""
+    """Version and kind: what the inputs say, else what the type token says. Raises Refused for a type it has not."""
     _, group_version, kind = resource.type.split(":")
     if kind.endswith("Patch") or group_version.startswith(("yaml", "kustomize", "helm.sh/v4")):
         raise Refused(
@@ -23,6 +25,15 @@ def identify(resource: Resource, inputs: Properties) -> tuple[str, str]:
         )
     version = group_version.removeprefix("core/")
     return inputs.get("apiVersion") or version, inputs.get("kind") or kind
+
+
+def sdk_token(token: str) -> str:
+    """The token as the SDK's modules are laid out: ``networking.k8s.io/v1`` is in ``networking.v1``."""
+    package, group_version, kind = token.split(":")
+    group, _, version = group_version.rpartition("/")
+    if group.endswith((".k8s.io", "helm.sh")):
+        group = group.split(".")[0]
+    return f"{package}:{group}/{version}:{kind}"
 
 
 def named(resource: Resource, metadata: Properties, old: Properties, seed: bytes) -> Properties:
@@ -75,7 +86,7 @@ def state(live: Properties) -> Properties:
 
 
 def given(live: Properties, inputs: Properties) -> Properties:
-    """The inputs that a program would have to give to get ``live``: the fields that ``inputs`` names, as they are now."""
+    """What a program would have to say to get ``live``: the fields that ``inputs`` names, as they are now."""
     if inputs:
         result = _project(live, inputs)
         if "stringData" in inputs:
@@ -101,8 +112,6 @@ def _project(live: Any, shape: Any) -> Any:
 
 
 def _same_quantity(live: Any, shape: Any) -> bool:
-    from kubernetes.utils import parse_quantity
-
     if not isinstance(live, str) or not isinstance(shape, str | int | float):
         return False
     try:

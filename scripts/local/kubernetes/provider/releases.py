@@ -1,8 +1,8 @@
 """Helm releases: recorded with their values, and not installed.
 
-Charts cannot be fetched where only package registries are reachable, and what they install does not run on the local node.
-What other resources need of them is there: the namespace, and the CustomResourceDefinitions, which come from the projects
-themselves (`crds`). The record is a Secret in the release's namespace, so that it can be read with kubectl.
+Charts cannot be fetched where only package registries are reachable, and what they install does not run on the local
+node. What other resources need of them is there: the namespace, and the CustomResourceDefinitions, which come from the
+projects themselves (`crds`). The record is a Secret in the release's namespace, so that kubectl can read it.
 """
 
 from __future__ import annotations
