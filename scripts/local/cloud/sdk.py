@@ -69,7 +69,8 @@ def model(token: str) -> Model:
         resource = getattr(module, name)
     except (ImportError, AttributeError):
         raise NoSuchType(f"{token}: the installed pulumi_{package} has no such resource type") from None
-    arguments = getattr(module, f"{name}Args", None) or getattr(module, f"{name}InitArgs")
+    # A block of another resource may have taken the plain name.
+    arguments = getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args")
     outputs = frozenset(wire for _, wire, _ in _types._py_properties(resource))
     return Model(token, properties(arguments), outputs)
 

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 from scripts.local.cloud.backend import Properties
 from scripts.local.cloud.data_plane import DataPlane
@@ -74,6 +75,10 @@ class Session:
                     self.faults.pause(min(0.05 * 2**attempt, 1.0))
                     continue
                 raise CloudError(code, error.response["Error"].get("Message", ""), f"{service}.{method}") from error
+            except ResponseParserError as error:
+                raise CloudError(
+                    "InternalFailure", "moto failed; see the cloud's log", f"{service}.{method}"
+                ) from error
         raise AssertionError("the last attempt either returns or raises")
 
     def keep(self, region: str, token: str, id: str, state: Properties) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from scripts.local.cloud.backend import UNKNOWN
@@ -13,6 +14,7 @@ from scripts.local.cloud.services.ec2_rules import (
     routes,
 )
 from scripts.local.cloud.services.guards import filtered
+from scripts.local.cloud.session import CloudError
 from scripts.local.cloud.table import Call, Literal, Row, Scope, by
 
 
@@ -90,6 +92,13 @@ def _main_acl(scope: Scope) -> None:
     default = scope.call("ec2", "describe_network_acls", Filters=filters)["NetworkAcls"][0]["NetworkAclId"]
     current = acl_association(scope, scope["subnetId"])["NetworkAclAssociationId"]
     scope.call("ec2", "replace_network_acl_association", AssociationId=current, NetworkAclId=default)
+
+
+def _release_interface(scope: Scope) -> None:
+    """EC2 takes a NAT gateway's network interface away with it; moto leaves it behind."""
+    if scope.state.get("networkInterfaceId"):
+        with suppress(CloudError):
+            scope.call("ec2", "delete_network_interface", NetworkInterfaceId=scope.state["networkInterfaceId"])
 
 
 _VPC_GUARDS = (
@@ -224,6 +233,7 @@ ROWS = (
         read=by("describe_nat_gateways", {"NatGatewayIds": ["id"]}),
         at="NatGateways[?State!='deleted'] | [0]",
         delete=by("delete_nat_gateway", {"NatGatewayId": "id"}),
+        gone=_release_interface,
         outputs={
             "publicIp": "NatGatewayAddresses[0].PublicIp",
             "privateIp": "NatGatewayAddresses[0].PrivateIp",
@@ -385,7 +395,11 @@ ROWS = (
     Row(
         token="aws:ec2/vpcEndpoint:VpcEndpoint",
         service="ec2",
-        create=Call("create_vpc_endpoint"),
+        create=Call(
+            "create_vpc_endpoint",
+            {"VpcEndpointType": lambda s: s.get("vpcEndpointType", "Gateway")},
+            uses=("vpcEndpointType",),
+        ),
         id="VpcEndpoint.VpcEndpointId",
         read=by("describe_vpc_endpoints", {"VpcEndpointIds": ["id"]}),
         at="VpcEndpoints[0]",
