@@ -1,6 +1,7 @@
 """The use cases of booking, each within one transaction that the caller opens and commits.
 
-All fail closed: without the database nothing is sold.
+All fail closed: without the database nothing is sold. A command locks its order first, so an order has one command at a time;
+nothing waits for a network while it holds the lock.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ async def confirm_seats(store: Store, voice: Voice, order_id: uuid.UUID) -> Outc
 
     Idempotency: the inbox, and the hold's status. Retries: the state machine's. A hold that has expired is lost for good.
     """
-    order = await store.order(order_id)
+    order = await store.lock(order_id)
     if order is None or order.status is OrderStatus.CANCELLED:
         return Outcome(error=Failure.REFUSED, cause=f"order {order_id} is cancelled or unknown")
     if await store.confirm_hold(order.hold_id):
@@ -59,7 +60,7 @@ async def issue_tickets(store: Store, voice: Voice, signer: Signer, order_id: uu
 
     Idempotency: the inbox; ticket ids and codes are functions of the order. Retries: forward, for ever: the money is taken.
     """
-    order = await store.order(order_id)
+    order = await store.lock(order_id)
     if order is None:
         return Outcome(error=Failure.REFUSED, cause=f"order {order_id} is unknown")
     hold = await store.hold(order.hold_id)
@@ -81,7 +82,7 @@ async def release(store: Store, voice: Voice, order_id: uuid.UUID) -> Outcome:
 
     Idempotency: the hold's status. Tombstone: a released or expired hold refuses a late `booking.confirm_seats`.
     """
-    order = await store.order(order_id)
+    order = await store.lock(order_id)
     if order is None:
         return Outcome(error=Failure.REFUSED, cause=f"order {order_id} is unknown")
     if order.status is OrderStatus.COMPLETED:
@@ -103,11 +104,11 @@ async def needs_operator(store: Store, voice: Voice, order_id: uuid.UUID) -> Out
 
 async def _end(store: Store, voice: Voice, order_id: uuid.UUID, to: OrderStatus, event: Event) -> Outcome:
     if await store.move_order(order_id, domain.sources(to), to):
-        order = await store.order(order_id)
+        order = await store.lock(order_id)
         if order is not None:
             await voice.event(event, **_ids(order))
         return Outcome({"orderId": str(order_id)})
-    order = await store.order(order_id)
+    order = await store.lock(order_id)
     if order is not None and order.status is to:
         return Outcome({"orderId": str(order_id)})
     was = order.status.value if order else "unknown"

@@ -40,8 +40,8 @@ class Store(Protocol):
     ) -> Order | None:
         """Bind a live hold of the buyer to a new order, and keep it for ``seconds`` at least; None when it cannot be."""
 
-    async def order(self, order_id: uuid.UUID) -> Order | None:
-        """An order."""
+    async def lock(self, order_id: uuid.UUID) -> Order | None:
+        """An order, which no other transaction changes until this one ends."""
 
     async def move_order(self, order_id: uuid.UUID, expected: Sequence[OrderStatus], to: OrderStatus) -> bool:
         """Compare-and-set of the status, with its line in the audit; False when the status was another."""

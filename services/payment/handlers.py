@@ -95,6 +95,7 @@ class Handlers:
         async with transactions() as tx:
             payment = await tx.store.start(_new(message, Status.CANCELLED))
             if not await tx.store.move(payment, _CAN_CANCEL, Status.CANCELLING):
+                payment = await tx.store.payment(payment.order_id, payment.attempt) or payment
                 if payment.status in (Status.CAPTURED, Status.REFUNDED):
                     outcome = Outcome(error=Failure.REFUSED, cause=f"payment {payment.id} is {payment.status.value}")
                 else:

@@ -105,6 +105,10 @@ class PostgresStore:
         """An order."""
         return _order(await self._db.fetchrow(f"SELECT {_ORDER} FROM orders WHERE id = $1", order_id))
 
+    async def lock(self, order_id: uuid.UUID) -> Order | None:
+        """An order, locked."""
+        return _order(await self._db.fetchrow(f"SELECT {_ORDER} FROM orders WHERE id = $1 FOR UPDATE", order_id))
+
     async def move_order(self, order_id: uuid.UUID, expected: Sequence[OrderStatus], to: OrderStatus) -> bool:
         """Compare-and-set of the status."""
         # Locked first, so that the audit's `was` is what the update replaced.

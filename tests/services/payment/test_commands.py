@@ -212,6 +212,27 @@ async def test_authorise_and_cancel_at_the_same_time_end_with_nothing_reserved(
     assert {await status(payment, order) for order in orders} == {Status.CANCELLED}
 
 
+async def test_capture_and_cancel_at_the_same_time_agree_with_the_provider(
+    payment: asyncpg.Pool, processor: StripeProcessor, account: stripe.StripeClient
+) -> None:
+    orders = [str(uuid.uuid4()) for _ in range(10)]
+
+    async def both(order: str) -> Outcome:
+        await carry_out(payment, processor, Command.AUTHORISE, order)
+        _, cancelled = await asyncio.gather(
+            carry_out(payment, processor, Command.CAPTURE, order),
+            carry_out(payment, processor, Command.CANCEL_PAYMENT, order),
+            return_exceptions=True,
+        )
+        assert isinstance(cancelled, Outcome)
+        return cancelled
+
+    for order, cancelled in zip(orders, await asyncio.gather(*map(both, orders)), strict=True):
+        [intent] = intents(account, order)
+        assert intent.status == ("succeeded" if cancelled.error == Failure.REFUSED else "canceled")
+        assert await status(payment, order) in (Status.CAPTURED, Status.CANCELLED)
+
+
 async def test_fifty_parallel_duplicates_of_a_command_authorise_once(
     payment: asyncpg.Pool, processor: StripeProcessor, account: stripe.StripeClient, order: str
 ) -> None:
