@@ -109,7 +109,10 @@ class Cluster(pulumi.ComponentResource):
             opts=self._child,
         )
         self.name = self._cluster.eks_cluster.name
-        self.security_group_id = self._cluster.cluster_security_group_id
+        # The group that EKS itself makes and puts on the nodes of managed groups.
+        self.security_group_id = self._cluster.eks_cluster.vpc_config.apply(
+            lambda config: config.cluster_security_group_id or ""
+        )
         self.kubeconfig = pulumi.Output.secret(self._cluster.kubeconfig_json)
         nodes = self._nodes()
         for addon in _ADDONS:

@@ -14,7 +14,7 @@ from pulumi_aws import iam as aws_iam
 from components import iam
 from components.context import Context
 
-CHART, CHART_VERSION = "external-secrets", "1.1.0"
+CHART, CHART_VERSION = "external-secrets", "1.3.2"
 _REPOSITORY = "https://charts.external-secrets.io"
 STORE = "secrets-manager"
 _NAMESPACE = "external-secrets"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import doctor
+from scripts.cli import doctor, local, simulate
 
-app = typer.Typer(name="eventctl", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
+)
 
 
 @app.callback()
@@ -14,4 +16,7 @@ def eventctl() -> None:
     """Run `eventctl COMMAND --help` for what a command does."""
 
 
+app.add_typer(local.app, name="local")
+app.command("demo")(local.demo)
+app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
 from pulumi import automation
 from pulumi.automation import events
@@ -111,6 +112,18 @@ class Stack:
     def export(self) -> dict[str, Any]:
         """The recorded state, as `pulumi stack export` prints it."""
         return dict(self._stack.export_stack().deployment or {})
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this stack's cloud."""
+        env = self.environment
+        make: Callable[..., Any] = boto3.client
+        return make(
+            service,
+            endpoint_url=env["AWS_ENDPOINT_URL"],
+            region_name=env["AWS_REGION"],
+            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+        )
 
     def _unlock(self) -> None:
         """An engine that was killed leaves its lock; the caller holds the platform's own, so nobody else is at work."""

@@ -1,0 +1,101 @@
+"""Buy a ticket on the running platform, as its users would: through the services' public APIs, step by step."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from scripts.local.platform import status
+from scripts.local.platform.layout import Layout
+from scripts.local.processes import eventually
+
+# Seconds: a saga of five steps takes about three.
+_PATIENCE = 60
+_PRICE, _CAPACITY = 4200, 100
+# A test card of Stripe's that is never declined.
+CARD = "pm_card_visa"
+_FINAL = frozenset({"completed", "cancelled", "needs_operator"})
+
+
+class DemoFailed(RuntimeError):
+    """A step was not answered as it should be; the message names the step and the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What the purchase produced. ``notifications`` are those that Novu received for the order."""
+
+    order: dict[str, Any]
+    ticket: dict[str, Any] | None
+    saga: dict[str, Any]
+    notifications: list[dict[str, Any]]
+
+
+class _Person:
+    """Somebody with a token, calling one service."""
+
+    def __init__(self, base: str, issuer: str, *roles: str) -> None:
+        subject = f"demo-{roles[0]}-{uuid.uuid4().hex[:8]}"
+        token = httpx.post(f"{issuer}/token", json={"sub": subject, "roles": roles}).json()["access_token"]
+        self._http = httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return _checked(self._http.post(path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex}))
+
+    def get(self, path: str) -> dict[str, Any]:
+        return _checked(self._http.get(path))
+
+
+def buy(layout: Layout, say: Callable[[str], None], *, payment_method: str = CARD) -> Bought:
+    """Create an event, hold a place, check out, and follow the order to its end. Raises DemoFailed.
+
+    ``payment_method`` may be one of Stripe's cards that are declined: then the order ends cancelled, without a ticket.
+    """
+    record, base = layout.recorded(), status.service_url(layout, "booking")
+    organiser, buyer = (_Person(base, record["issuer"], role) for role in ("organiser", "attendee"))
+
+    starts = datetime.now(UTC) + timedelta(days=30)
+    event = organiser.post("/events", {"name": "An evening of chamber music", "startsAt": starts.isoformat()})
+    say(f"event {event['id']} created")
+    seats = organiser.post(
+        f"/events/{event['id']}/ticket-types",
+        {"name": "Stalls", "price": _PRICE, "currency": "eur", "capacity": _CAPACITY},
+    )
+    hold = buyer.post("/holds", {"ticketTypeId": seats["id"], "quantity": 1})
+    say(f"hold {hold['id']} taken until {hold['expiresAt']}")
+    placed = buyer.post("/checkout", {"holdId": hold["id"], "paymentMethod": payment_method})
+    order_id = placed["orderId"]
+    say(f"order {order_id} placed; its saga runs")
+
+    order: dict[str, Any] = {}
+    trail: dict[str, Any] = {}
+
+    def settled() -> bool:
+        order.update(buyer.get(f"/orders/{order_id}"))
+        trail.update(buyer.get(f"/orders/{order_id}/saga"))
+        return order["status"] in _FINAL and trail["status"] != "RUNNING"
+
+    if not eventually(settled, timeout=_PATIENCE, every=0.2):
+        steps = ", ".join(f"{step['step']} {step['outcome']}" for step in trail["steps"])
+        raise DemoFailed(
+            f"order {order_id} is {order['status']!r} after {_PATIENCE} s; its saga: {steps or 'not begun'}"
+        )
+    delivered = httpx.get(f"{record['novu']}/_local/delivered").json()["delivered"]
+    return Bought(
+        order=order,
+        ticket=order["tickets"][0] if order["tickets"] else None,
+        saga=trail,
+        notifications=[sent for sent in delivered if order_id in str(sent)],
+    )
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        raise DemoFailed(f"{answer.request.method} {answer.request.url} answered {answer.status_code}: {answer.text}")
+    body: dict[str, Any] = answer.json()
+    return body

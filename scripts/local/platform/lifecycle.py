@@ -1,0 +1,162 @@
+"""Start the platform, bring it to what the checkout says, and remove it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from scripts.local import processes
+from scripts.local.cloud.running import Addresses
+from scripts.local.kubernetes import images
+from scripts.local.platform import parts, status
+from scripts.local.platform.layout import Layout
+from scripts.local.stack import ROOT, Stack
+from scripts.toolchain import cache, pulumi
+from stacks.settings import SERVICES
+
+Say = Callable[[str], None]
+_IMAGE_PARTS = ("services",)
+_NEED_FREE_GIB = 1
+
+
+def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = ()) -> None:
+    """Bring the platform up, or up to date; safe to run at any time, also after an interruption.
+
+    ``say`` hears each step, ``done`` each finished one. Raises NotReady, Busy, Failed and CannotObtain.
+    """
+    with layout.locked():
+        engine = pulumi.obtain(say)
+        fresh = not _whole(layout)
+        try:
+            if fresh:
+                _clear(layout, say)
+                _start(layout, say, done)
+            digests = _images(layout)
+            stack = open_stack(layout, engine, extra_packs=extra_packs, images=digests)
+            changes = stack.up(say)
+            done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
+            _push_images(layout, stack, digests)
+            _register_webhook(layout)
+        except BaseException:
+            # What this run started for the first time is of no use half made.
+            if fresh and not layout.record.exists():
+                _clear(layout, say)
+            raise
+
+
+def down(layout: Layout, say: Say) -> None:
+    """End every process and remove every file of the platform; nothing to do is fine."""
+    with layout.locked():
+        _clear(layout, say)
+
+
+def open_stack(
+    layout: Layout,
+    engine: pulumi.Engine,
+    *,
+    extra_packs: tuple[Path, ...] = (),
+    images: dict[str, str] | None = None,
+) -> Stack:
+    """The platform's stack, with the addresses of the running parts and the digests of ``images``."""
+    record = layout.recorded()
+    settings: dict[str, str] = {
+        "outside.issuer": record["issuer"],
+        "outside.stripe_api": record["stripe"],
+        "outside.novu_api": record["novu"],
+    }
+    settings |= {f"services.{service}.image_digest": digest for service, digest in (images or {}).items()}
+    cloud = Addresses.load(Path(record["cloud"]))
+    return Stack(parts.ENVIRONMENT, layout.folder, cloud, engine, settings=settings, extra_packs=extra_packs)
+
+
+def _whole(layout: Layout) -> bool:
+    """Whether every part that was started is still alive."""
+    running = layout.running()
+    return layout.record.exists() and bool(running) and all(part.process() for part in running.values())
+
+
+def _start(layout: Layout, say: Say, done: Say) -> None:
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(layout.folder).free / cache.GIB
+    if free < _NEED_FREE_GIB:
+        raise cache.CannotObtain(
+            f"{free:.1f} GiB are free where {layout.folder} is, and a running platform takes {_NEED_FREE_GIB} GiB: "
+            "free some space"
+        )
+    platform = parts.plan(layout, layout.claim_block())
+    say(f"starting {len(platform.parts)} servers and Kubernetes")
+    with ThreadPoolExecutor() as pool:
+        waits = []
+        for part in platform.parts:
+            running = processes.start(part.server)
+            running.save(layout.parts)
+            waits.append((part, pool.submit(processes.await_ready, running, part.ready, timeout=120)))
+        for running in platform.cluster.plane.start():
+            running.save(layout.parts)
+        done(f"kubernetes {platform.cluster.plane.url}")
+        for part, wait in waits:
+            say(f"waiting for {part.server.name}")
+            wait.result()
+            done(f"{part.server.name} {part.url}".rstrip())
+    _start_node(layout, platform)
+    done("node")
+    draft = layout.record.with_suffix(".draft")
+    draft.write_text(json.dumps(platform.record, indent=2))
+    draft.chmod(0o600)
+    draft.rename(layout.record)
+
+
+def _start_node(layout: Layout, platform: parts.Platform) -> None:
+    """The node's agents need the cloud's address, which is known once it is up."""
+    cloud = Addresses.load(Path(platform.record["cloud"]))
+    cluster = dataclasses.replace(
+        platform.cluster, aws_endpoint=cloud.endpoint, eks_cluster=f"{parts.ENVIRONMENT}-cluster"
+    )
+    for running in cluster.start_agents():
+        running.save(layout.parts)
+
+
+def _images(layout: Layout) -> dict[str, str]:
+    digest = images.build(ROOT, layout.images, Path(sys.executable), folders=_IMAGE_PARTS)
+    return dict.fromkeys(SERVICES, digest)
+
+
+def _push_images(layout: Layout, stack: Stack, digests: dict[str, str]) -> None:
+    """Tell the registry of the images, so that it answers for them as ECR does after a push."""
+    ecr = stack.client("ecr")
+    for service, digest in digests.items():
+        with suppress(ecr.exceptions.ImageAlreadyExistsException):
+            ecr.put_image(
+                repositoryName=f"{parts.ENVIRONMENT}/{service}",
+                imageManifest=images.manifest(layout.images, digest),
+                imageDigest=digest,
+                imageTag=f"build-{digest[7:19]}",
+            )
+
+
+def _register_webhook(layout: Layout) -> None:
+    """Stripe is told where its events go: to payment's API, inside the cluster."""
+    record = layout.recorded()
+    url = f"{status.service_url(layout, 'payment')}/webhooks/stripe"
+    answer = httpx.post(
+        f"{record['stripe']}/v1/webhook_endpoints", data={"url": url, "secret": record["stripe_webhook_secret"]}
+    )
+    answer.raise_for_status()
+
+
+def _clear(layout: Layout, say: Say) -> None:
+    running = layout.running()
+    # The node first: it ends its pods in order while the others still answer them.
+    for name in sorted(running, key=lambda part: part != "node"):
+        say(f"stopping {name}")
+        processes.stop(running[name])
+    if layout.folder.exists():
+        shutil.rmtree(layout.folder)

@@ -1,0 +1,139 @@
+"""What runs: each part's server, its readiness, and the address at which people and programs find it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from scripts.local.certificates import Authority
+from scripts.local.cloud import data_plane, running
+from scripts.local.kubernetes.cluster import Cluster
+from scripts.local.kubernetes.control_plane import ControlPlane
+from scripts.local.platform.layout import Layout
+from scripts.local.processes import Server, free_port, listening
+from scripts.local.servers import postgres, rabbitmq, redis
+from scripts.toolchain import kubernetes
+
+REGION, ACCOUNT, ENVIRONMENT = "eu-west-3", "123456789012", "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A server, when it counts as ready, what it is, and its URL."""
+
+    server: Server
+    ready: Callable[[], bool]
+    kind: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything that is started before the program runs. ``parts`` depend on nothing; the cluster follows them."""
+
+    parts: list[Part]
+    cluster: Cluster
+    record: dict[str, str]
+
+
+def plan(layout: Layout, block: str) -> Platform:
+    """Choose addresses, write configurations and keys; starts nothing. Raises MissingProgram, CannotObtain."""
+    authority = Authority.create(layout.folder / "tls")
+    database = postgres.create(layout.folder / "postgres", f"{block}.0.10", authority)
+    cache = redis.create(layout.folder / "redis", f"{block}.0.11", authority)
+    broker = rabbitmq.create(layout.folder / "rabbitmq", f"{block}.0.12", authority)
+    plane = ControlPlane.on_free_ports(layout.folder / "kubernetes", kubernetes.obtain(_nothing), block)
+    plane.prepare()
+
+    stripe = _stand_in(layout, "stripe", f"{block}.0.20", "Stripe (stand-in)", "--state", "stripe.json")
+    novu = _stand_in(layout, "novu", f"{block}.0.21", "Novu (stand-in)")
+    issuer = _stand_in(layout, "issuer", f"{block}.0.22", "OIDC issuer (stand-in)", "--key", "issuer.json")
+
+    webhook_secret = f"whsec_{secrets.token_hex(16)}"
+    cloud_folder = layout.folder / "cloud"
+    cloud = running.server(
+        cloud_folder,
+        region=REGION,
+        account=ACCOUNT,
+        data_plane=data_plane.DataPlane(
+            postgres=data_plane.Postgres(host=database.host, port=database.port, admin_url=database.admin_url),
+            redis=data_plane.Redis(host=cache.host, port=cache.port, admin_url=cache.url()),
+            rabbitmq=data_plane.RabbitMQ(
+                host=broker.host,
+                port=broker.port,
+                management_url=broker.management_url,
+                user=rabbitmq.ADMIN,
+                password=broker.password,
+            ),
+            kubernetes=data_plane.Kubernetes(kubeconfig=plane.kubeconfig()),
+            secrets={
+                f"{ENVIRONMENT}/{name}": json.dumps(value)
+                for name, value in {
+                    "booking-signing": {"key": _signing_key()},
+                    "payment-stripe": {"key": f"sk_test_{secrets.token_hex(16)}", "webhook": webhook_secret},
+                    "notification-novu": {"key": secrets.token_hex(16)},
+                }.items()
+            },
+        ),
+    )
+    cloud = replace(cloud, env={**cloud.env, "SSL_CERT_FILE": str(authority.bundle)})
+    ready = cloud_folder / "cloud.json"
+    ready.unlink(missing_ok=True)
+    return Platform(
+        parts=[
+            Part(database.server, database.ready, "PostgreSQL", f"{database.host}:{database.port}"),
+            Part(cache.server, cache.ready, "Redis", f"{cache.host}:{cache.port}"),
+            Part(broker.port_mapper, lambda: True, "RabbitMQ's port mapper", ""),
+            Part(broker.server, broker.ready, "RabbitMQ", broker.management_url),
+            stripe,
+            novu,
+            issuer,
+            Part(cloud, ready.exists, "AWS (simulated)", ""),
+        ],
+        cluster=Cluster(plane=plane, images=layout.images, region=REGION, ca_bundle=authority.bundle),
+        record={
+            "block": block,
+            "kubeconfig": str(plane.kubeconfig()),
+            "kubernetes": plane.url,
+            "cloud": str(ready),
+            "ca": str(authority.bundle),
+            "stripe": stripe.url,
+            "stripe_webhook_secret": webhook_secret,
+            "novu": novu.url,
+            "issuer": issuer.url,
+        },
+    )
+
+
+def _stand_in(layout: Layout, name: str, host: str, kind: str, option: str = "", file: str = "") -> Part:
+    port = free_port(host, 8080)
+    options = [option, str(layout.folder / name / file)] if option else []
+    server = Server(
+        name=name,
+        command=[sys.executable, "-m", f"scripts.local.{name}", "--host", host, "--port", str(port), *options],
+        log=layout.folder / name / f"{name}.log",
+    )
+    return Part(server, lambda: listening(host, port), kind, f"http://{host}:{port}")
+
+
+def _signing_key() -> str:
+    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode()
+
+
+def _nothing(_: str) -> None:
+    """`eventctl local up` has already obtained the tools, with progress."""
+
+
+def bundle(layout: Layout) -> Path:
+    """The certificates that clients of the platform trust."""
+    return layout.folder / "tls" / "bundle.pem"

@@ -1,0 +1,118 @@
+"""What a stack file may say, and what it is told when it says something else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stacks.settings import PROJECT, InvalidSettings, from_config, from_file, from_mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+STACKS = sorted(path.name for path in ROOT.glob("Pulumi.*.yaml"))
+
+
+def config(name: str = "Pulumi.prod.yaml") -> dict[str, Any]:
+    """The project's keys of a stack file, without their prefix."""
+    found = yaml.safe_load((ROOT / name).read_text())["config"]
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in found.items() if key.startswith(PROJECT)}
+
+
+def refused(values: dict[str, Any]) -> str:
+    """The message with which settings are refused."""
+    with pytest.raises(InvalidSettings) as error:
+        from_mapping(values, "Pulumi.prod.yaml")
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_stack_file_of_the_repository_is_valid(name: str) -> None:
+    assert f"Pulumi.{from_file((ROOT / name).read_text(), name).environment}.yaml" == name
+
+
+def test_dev_and_prod_have_the_same_keys() -> None:
+    def keys(value: Any) -> Any:
+        return {key: keys(inner) for key, inner in value.items()} if isinstance(value, dict) else None
+
+    assert keys(config("Pulumi.dev.yaml")) == keys(config("Pulumi.prod.yaml")) == keys(config("Pulumi.local.yaml"))
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_no_stack_file_holds_a_secret(name: str) -> None:
+    assert "secure:" not in (ROOT / name).read_text()
+
+
+def test_the_engines_configuration_reads_like_the_file() -> None:
+    as_engine = {
+        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config().items()
+    }
+    assert from_config({**as_engine, "aws:region": "eu-west-3"}, "prod") == from_mapping(config(), "prod")
+
+
+def test_a_mistyped_key_is_named_with_the_one_that_was_meant() -> None:
+    values = config()
+    values["network"]["ciddr"] = values["network"].pop("cidr")
+    message = refused(values)
+    assert "event-platform:network.ciddr is not a setting; did you mean 'cidr'?" in message
+    assert "event-platform:network.cidr is missing" in message
+
+
+def test_an_unknown_group_is_refused() -> None:
+    assert "event-platform:netwrk is not a setting; did you mean 'network'?" in refused({**config(), "netwrk": {}})
+
+
+def test_a_value_of_the_wrong_type_is_named_with_its_path() -> None:
+    values = config()
+    values["database"]["backup_days"] = "many"
+    assert "event-platform:database.backup_days is 'many'" in refused(values)
+
+
+def test_an_impossible_network_is_refused_with_value_rule_and_remedy() -> None:
+    values = config()
+    values["network"]["cidr"] = "10.10.0.0/24"
+    message = refused(values)
+    assert "'10.10.0.0/24'" in message
+    assert "three tiers need /16 to /20" in message
+    assert "take 10.20.0.0/16" in message
+
+
+def test_a_service_that_is_left_out_is_named() -> None:
+    values = config()
+    del values["services"]["payment"]
+    assert "services lacks payment" in refused(values)
+
+
+PRODUCTION_INVARIANTS = [
+    ("network", "nat", "single", "it needs per-zone"),
+    ("network", "zones", ["eu-west-3a", "eu-west-3b"], "it needs 3"),
+    ("database", "multi_az", False, "standby in another zone"),
+    ("database", "backup_days", 3, "it needs 7"),
+    ("broker", "deployment", "SINGLE_INSTANCE", "it needs CLUSTER_MULTI_AZ"),
+    ("cache", "nodes", 1, "it needs a replica"),
+    ("cache", "snapshot_days", 0, "it keeps snapshots"),
+    ("cluster", "public_access_cidrs", ["192.0.2.0/24"], "its API is private"),
+    (None, "log_retention_days", 7, "it keeps 90"),
+]
+
+
+@pytest.mark.parametrize(("group", "key", "value", "rule"), PRODUCTION_INVARIANTS)
+def test_production_refuses_what_would_not_survive(group: str | None, key: str, value: Any, rule: str) -> None:
+    values = config()
+    (values if group is None else values[group])[key] = value
+    message = refused(values)
+    assert rule in message
+    assert "event-platform:production is true" in message
+
+
+def test_production_refuses_a_single_replica() -> None:
+    values = config()
+    values["services"]["booking"]["replicas"] = 1
+    assert "needs 2 or more" in refused(values)
+
+
+@pytest.mark.parametrize(("group", "key", "value", "rule"), PRODUCTION_INVARIANTS)
+def test_elsewhere_the_same_is_allowed(group: str | None, key: str, value: Any, rule: str) -> None:
+    values = {**config(), "production": False}
+    (values if group is None else values[group])[key] = value
+    from_mapping(values, "dev")
