@@ -1,7 +1,7 @@
 """What the services say to each other: saga commands, errors, events, and the ids that they carry.
 
-Plain values, so that the builder of the state machine, the tests and the documentation can follow them without importing
-a service. `docs/saga.md` explains the contract in prose.
+Plain values, so that the builder of the state machine, the tests and the documentation can follow them without
+importing a service. `docs/saga.md` explains the contract in prose.
 """
 
 from __future__ import annotations

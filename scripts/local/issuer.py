@@ -1,6 +1,7 @@
 """A local OIDC issuer: discovery, keys, and tokens for whoever asks. `python -m scripts.local.issuer`.
 
-It stands where Keycloak stands in production, on loopback alone: services verify its tokens exactly as they verify Keycloak's.
+It stands where Keycloak stands in production, on loopback alone: services verify its tokens exactly as they verify
+Keycloak's.
 """
 
 from __future__ import annotations
@@ -96,7 +97,9 @@ def create_app(issuer: Issuer) -> Starlette:
 def main() -> None:
     """Serve until SIGTERM."""
     parser = serving.parser("scripts.local.issuer", "A local OIDC issuer; POST /token gives anybody any role.", 8422)
-    parser.add_argument("--key", type=Path, help="file of the signing key (JWK), made when missing; else a new one each time")
+    parser.add_argument(
+        "--key", type=Path, help="file of the signing key (JWK), made when missing; else a new one each time"
+    )
     arguments = parser.parse_args()
     url = f"http://{arguments.host}:{arguments.port}"
     serving.serve(create_app(Issuer(url, load_key(arguments.key))), arguments)

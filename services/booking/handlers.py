@@ -1,7 +1,7 @@
 """The use cases of booking, each within one transaction that the caller opens and commits.
 
-All fail closed: without the database nothing is sold. A command locks its order first, so an order has one command at a time;
-nothing waits for a network while it holds the lock.
+All fail closed: without the database nothing is sold. A command locks its order first, so an order has one command at
+a time; nothing waits for a network while it holds the lock.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ async def checkout(store: Store, voice: Voice, *, hold_id: uuid.UUID, buyer_id: 
 async def confirm_seats(store: Store, voice: Voice, order_id: uuid.UUID) -> Outcome:
     """Turn the order's hold into sold seats.
 
-    Idempotency: the inbox, and the hold's status. Retries: the state machine's. A hold that has expired is lost for good.
+    Idempotency: the inbox, and the hold's status. Retries: the state machine's. A hold that has expired is lost for
+    good.
     """
     order = await store.lock(order_id)
     if order is None or order.status is OrderStatus.CANCELLED:
@@ -58,7 +59,8 @@ async def confirm_seats(store: Store, voice: Voice, order_id: uuid.UUID) -> Outc
 async def issue_tickets(store: Store, voice: Voice, signer: Signer, order_id: uuid.UUID) -> Outcome:
     """Issue the signed tickets of an order whose seats are sold, and complete it.
 
-    Idempotency: the inbox; ticket ids and codes are functions of the order. Retries: forward, for ever: the money is taken.
+    Idempotency: the inbox; ticket ids and codes are functions of the order. Retries: forward, for ever: the money is
+    taken.
     """
     order = await store.lock(order_id)
     if order is None:

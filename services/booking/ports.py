@@ -38,7 +38,9 @@ class Store(Protocol):
     async def place_order(
         self, order_id: uuid.UUID, hold_id: uuid.UUID, buyer_id: str, payment_method: str, seconds: int
     ) -> Order | None:
-        """Bind a live hold of the buyer to a new order, and keep it for ``seconds`` at least; None when it cannot be."""
+        """Bind a live hold of the buyer to a new order, and keep it for ``seconds`` at least; None when it cannot
+        be.
+        """
 
     async def lock(self, order_id: uuid.UUID) -> Order | None:
         """An order, which no other transaction changes until this one ends."""

@@ -34,7 +34,8 @@ class Signer:
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError(
-                "TICKET_SIGNING_KEY is not an unencrypted Ed25519 private key in PEM; make one: openssl genpkey -algorithm ed25519"
+                "TICKET_SIGNING_KEY is not an unencrypted Ed25519 private key in PEM; make one: "
+                "openssl genpkey -algorithm ed25519"
             )
         return cls(key)
 

@@ -1,7 +1,7 @@
 """Who is calling: a bearer JWT of the configured OIDC issuer, whose keys are found by discovery.
 
-Fails closed: no token, a token of somebody else, or an issuer that cannot be reached all refuse the request. Keys are cached and
-fetched again when a token names one that is not known (rotation), at most once every ``REFRESH_SECONDS``.
+Fails closed: no token, a token of somebody else, or an issuer that cannot be reached all refuse the request. Keys are
+cached and fetched again when a token names one that is not known (rotation), at most once every ``REFRESH_SECONDS``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Authenticator:
             ) from error
         realm = claims.get("realm_access")
         nested = realm.get("roles", []) if isinstance(realm, dict) else []
-        roles = claims.get("roles", nested)
+        roles = claims.get("roles", nested) or []
         return Principal(str(claims["sub"]), frozenset(r for r in roles if isinstance(r, str)))
 
     async def _decode(self, token: str) -> dict[str, Any]:

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Threads:
-    """Runs blocking calls on at most ``size`` threads; asyncio's own pool is smaller than the number of waiting polls."""
+    """Runs blocking calls on at most ``size`` threads; asyncio's own pool is smaller than the number of waiting
+    polls.
+    """
 
     def __init__(self, size: int) -> None:
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="aws")

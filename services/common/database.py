@@ -1,7 +1,7 @@
 """Connections to the service's own PostgreSQL: one asyncpg pool, and a SQLAlchemy engine for Alembic alone.
 
-asyncpg without a layer above it took 1.6 times as many requests per second as SQLAlchemy's `text()` and 7.5 times as many
-as the ORM, so statements are SQL and the migrations are the one description of the schema.
+asyncpg without a layer above it took 1.6 times as many requests per second as SQLAlchemy's `text()` and 7.5 times as
+many as the ORM, so statements are SQL and the migrations are the one description of the schema.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def arguments(url: str) -> dict[str, Any]:
         )
     if mode not in ("disable", "require", "verify-ca", "verify-full") or query:
         raise InvalidDatabaseUrl(
-            f"database URL with sslmode={mode!r} and options {sorted(query)}: sslmode must be disable, require, verify-ca or "
-            "verify-full, and no other option is known; remove the rest"
+            f"database URL with sslmode={mode!r} and options {sorted(query)}: sslmode must be disable, require, "
+            "verify-ca or verify-full, and no other option is known; remove the rest"
         )
     return {
         "host": parts.hostname,

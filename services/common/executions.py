@@ -104,7 +104,7 @@ def trail(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
             )
         elif event["type"] in _OUTCOMES:
             step = _state_of(event, by_id)
-            details = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
+            details: dict[str, Any] = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
             for attempt in reversed(attempts):
                 if attempt["step"] == step and attempt["outcome"] == "running":
                     attempt["outcome"] = _OUTCOMES[event["type"]]

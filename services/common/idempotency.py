@@ -72,8 +72,8 @@ async def _claim(pool: asyncpg.Pool, principal: str, key: str, body_hash: bytes,
     mine = await pool.fetchval(
         """INSERT INTO idempotency_keys AS k (principal, key, body_hash, lease_token, lease_until)
            VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')
-           ON CONFLICT (principal, key) DO UPDATE SET lease_token = EXCLUDED.lease_token, lease_until = EXCLUDED.lease_until
-           WHERE k.status IS NULL AND k.lease_until < now() AND k.body_hash = EXCLUDED.body_hash
+           ON CONFLICT (principal, key) DO UPDATE SET lease_token = EXCLUDED.lease_token, lease_until =
+           EXCLUDED.lease_until WHERE k.status IS NULL AND k.lease_until < now() AND k.body_hash = EXCLUDED.body_hash
            RETURNING true""",
         principal,
         key,
@@ -87,7 +87,9 @@ async def _claim(pool: asyncpg.Pool, principal: str, key: str, body_hash: bytes,
         "SELECT body_hash, status, response FROM idempotency_keys WHERE principal = $1 AND key = $2", principal, key
     )
     if row is not None and row["body_hash"] != body_hash:
-        raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another request; use a new one.")
+        raise Problem(
+            422, "idempotency-key-reused", "This Idempotency-Key was used with another request; use a new one."
+        )
     if row is None or row["status"] is None:
         raise _in_flight()
     return Stored(row["status"], row["response"])

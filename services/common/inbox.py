@@ -17,7 +17,9 @@ class StaleLease(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command came to: ``output`` (ids) when it is done, else ``error`` (a `Failure`) and ``cause`` for people."""
+    """What a command came to: ``output`` (ids) when it is done, else ``error`` (a `Failure`) and ``cause`` for
+    people.
+    """
 
     output: dict[str, Any] | None = None
     error: str | None = None
@@ -68,8 +70,8 @@ async def claim(pool: asyncpg.Pool, consumer: str, message: SagaMessage, *, seco
     The row keeps the newest task token, which is the one to answer.
     """
     row = await pool.fetchrow(
-        """INSERT INTO inbox AS i (consumer, message_id, command, order_id, task_token, lease_token, lease_until, attempts)
-           VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 second', 1)
+        """INSERT INTO inbox AS i (consumer, message_id, command, order_id, task_token, lease_token, lease_until,
+        attempts) VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 second', 1)
            ON CONFLICT (consumer, message_id) DO UPDATE SET
              task_token = EXCLUDED.task_token, lease_token = EXCLUDED.lease_token,
              lease_until = EXCLUDED.lease_until, attempts = i.attempts + 1

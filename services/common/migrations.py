@@ -33,8 +33,8 @@ async def migrate(folder: Path, settings: MigrationSettings) -> None:
     known = database.arguments(service)
     if known["user"] == database.arguments(owner)["user"]:
         raise SameRole(
-            f"DATABASE_URL and MIGRATION_DATABASE_URL both name the role {known['user']!r}: the service must not own its "
-            "tables; name another role in DATABASE_URL, it will be created"
+            f"DATABASE_URL and MIGRATION_DATABASE_URL both name the role {known['user']!r}: the service must not "
+            "own its tables; name another role in DATABASE_URL, it will be created"
         )
     engine = database.engine(owner)
     try:

@@ -93,15 +93,17 @@ class Relay:
         await self.mark(token, [m.id for m, confirmed in zip(batch, results, strict=True) if confirmed])
         return len(batch)
 
-    async def lease(self, token: uuid.UUID, *, limit: int = BATCH, seconds: float = LEASE_SECONDS) -> list[OutboxMessage]:
+    async def lease(
+        self, token: uuid.UUID, *, limit: int = BATCH, seconds: float = LEASE_SECONDS
+    ) -> list[OutboxMessage]:
         """Take up to ``limit`` rows that nobody holds; other relays skip them for ``seconds``.
 
         ``available_at`` moves on with each attempt, so a row that cannot be published comes back ever later.
         """
         rows = await self._pool.fetch(
             """UPDATE outbox SET lease_token = $1, attempts = attempts + 1,
-                      available_at = now() + greatest($3, least($5, $4 * power(2, least(attempts, 20)))) * interval '1 second'
-               WHERE id IN (SELECT id FROM outbox WHERE published_at IS NULL AND available_at <= now()
+                      available_at = now() + greatest($3, least($5, $4 * power(2, least(attempts, 20)))) * interval '1
+                      second' WHERE id IN (SELECT id FROM outbox WHERE published_at IS NULL AND available_at <= now()
                             ORDER BY available_at LIMIT $2 FOR UPDATE SKIP LOCKED)
                RETURNING id, destination, topic, payload, created_at""",
             token,
@@ -110,7 +112,8 @@ class Relay:
             *BACKOFF_SECONDS,
         )
         return [
-            OutboxMessage(r["id"], r["destination"], r["topic"], r["payload"], r["created_at"].isoformat()) for r in rows
+            OutboxMessage(r["id"], r["destination"], r["topic"], r["payload"], r["created_at"].isoformat())
+            for r in rows
         ]
 
     async def mark(self, token: uuid.UUID, ids: Sequence[uuid.UUID]) -> int:

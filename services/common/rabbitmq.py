@@ -1,11 +1,13 @@
-"""RabbitMQ: events out with publisher confirms, events in from a quorum queue with a delivery limit and dead letters."""
+"""RabbitMQ: events out with publisher confirms, events in from a quorum queue with a delivery limit and dead
+letters.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
@@ -131,10 +133,8 @@ async def _handle(
     except Exception as error:
         deliveries = int(str(message.headers.get("x-delivery-count") or 0))
         log.warning("event given back", event_id=event.id, type=event.type, deliveries=deliveries, error=repr(error))
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), min(LONGEST_PAUSE_SECONDS, 2.0**deliveries))
-        except TimeoutError:
-            pass
         await message.nack(requeue=True)
         return
     await message.ack()

@@ -26,9 +26,7 @@ def lifespan(
             broker.channel() as channel,
         ):
             publishers = {EVENTS: rabbitmq.EventPublisher(channel), **others}
-            app.include_router(
-                runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready})
-            )
+            app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready}))
             async with runtime.looping(Relay(pool, publishers).run):
                 yield
 

@@ -1,6 +1,7 @@
 """How every process runs: one uvicorn server with health endpoints, background loops beside it, and an orderly end.
 
-SIGTERM stops the server from accepting, then the loops are asked to stop and waited for, so that what is in hand is finished.
+SIGTERM stops the server from accepting, then the loops are asked to stop and waited for, so that what is in hand is
+finished.
 """
 
 from __future__ import annotations

@@ -118,7 +118,9 @@ class SagaWorker:
             await self._answer(message, outcome)
             await self._threads(self._sqs.delete_message, QueueUrl=self._queue.url, ReceiptHandle=receipt)
         except Exception as error:  # the message comes back, and with it the same answer
-            log.warning("command left for redelivery", command=message.command, order=message.order_id, error=repr(error))
+            log.warning(
+                "command left for redelivery", command=message.command, order=message.order_id, error=repr(error)
+            )
 
     async def _outcome(self, message: SagaMessage, receipt: str) -> Outcome | None:
         handler = self._handlers.get(message.command)

@@ -1,4 +1,6 @@
-"""The tables of outbox, inbox and idempotency keys, for the first migration of each service. A version never changes."""
+"""The tables of outbox, inbox and idempotency keys, for the first migration of each service. A version never
+changes.
+"""
 
 from __future__ import annotations
 

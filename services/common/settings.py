@@ -88,8 +88,7 @@ def load(cls: type[S]) -> S:
     problems = [
         f"{name} is set but unknown: did you mean {near[0]}? Rename or remove it"
         for name in sorted(os.environ)
-        if name not in known
-        and (near := difflib.get_close_matches(name, known - os.environ.keys(), n=1, cutoff=0.85))
+        if name not in known and (near := difflib.get_close_matches(name, known - os.environ.keys(), n=1, cutoff=0.85))
     ]
     try:
         settings = cls()

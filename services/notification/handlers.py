@@ -14,7 +14,8 @@ from services.notification.ports import Notifier, Store
 async def send(store: Store, notifier: Notifier, message: SagaMessage, claim: Claim) -> Outcome:
     """The saga's last step: tell the buyer that the order is complete.
 
-    Idempotency: the delivery's row, and Novu's transactionId for what a crash between the two repeats. Retries: the state machine's.
+    Idempotency: the delivery's row, and Novu's transactionId for what a crash between the two repeats. Retries: the
+    state machine's.
     """
     delivery = Delivery(COMPLETED, message.input.buyer_id, message.order_id)
     outcome = Outcome({"transactionId": delivery.transaction_id})
@@ -25,7 +26,8 @@ async def send(store: Store, notifier: Notifier, message: SagaMessage, claim: Cl
 async def on_event(store: Store, notifier: Notifier, event: EventMessage) -> None:
     """Record an event in its buyer's feed, and tell the buyer of a cancellation.
 
-    Idempotency: the inbox (event id), the delivery's row, Novu's transactionId. Retries: the queue's, then the dead letters.
+    Idempotency: the inbox (event id), the delivery's row, Novu's transactionId. Retries: the queue's, then the dead
+    letters.
     """
     workflow = WORKFLOWS.get(event.type)
     if workflow is not None:
@@ -35,9 +37,7 @@ async def on_event(store: Store, notifier: Notifier, event: EventMessage) -> Non
     await store.record(event)
 
 
-async def _deliver(
-    store: Store, notifier: Notifier, delivery: Delivery, claim: Claim | None, outcome: Outcome
-) -> None:
+async def _deliver(store: Store, notifier: Notifier, delivery: Delivery, claim: Claim | None, outcome: Outcome) -> None:
     if await store.open(delivery):
         await notifier.trigger(delivery)
     await store.sent(delivery, claim, outcome)

@@ -1,7 +1,7 @@
 """The use cases of payment. No call to the provider is ever made inside a transaction.
 
-Idempotency key of all: the order and the attempt. Retries: the state machine's, with the same provider key. All fail closed:
-an unknown outcome is never taken for a refusal.
+Idempotency key of all: the order and the attempt. Retries: the state machine's, with the same provider key. All fail
+closed: an unknown outcome is never taken for a refusal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from services.payment.ports import Processor, Store, Unknown
 class Transaction(Protocol):
     """A transaction: the state, the outbox, and the decision of the command in the inbox."""
 
-    store: Store
+    @property
+    def store(self) -> Store:
+        """The state."""
 
     async def say(self, event: Event, payment: Payment) -> None:
         """Announce an event if the transaction commits."""
@@ -34,6 +36,12 @@ class Transaction(Protocol):
 
 Transactions = Callable[[], AbstractAsyncContextManager[Transaction]]
 T = TypeVar("T")
+# What a webhook may change: the provider's state, from which of ours, to which, and what is said.
+_FOLLOWED = {
+    IntentStatus.CAPTURED: ([Status.AUTHORISED], Status.CAPTURED, Event.PAYMENT_CAPTURED),
+    IntentStatus.CANCELLED: ([Status.AUTHORISED, Status.CANCELLING], Status.CANCELLED, Event.PAYMENT_CANCELLED),
+}
+_REASONS = {Status.CANCELLED: "cancelled at the provider"}
 _CAN_CANCEL = (Status.STARTED, Status.AUTHORISED, Status.DECLINED, Status.CANCELLING)
 
 
@@ -82,7 +90,9 @@ class Handlers:
                 if await tx.store.move(payment, [Status.AUTHORISED, Status.CANCELLING], Status.CAPTURED):
                     await tx.say(Event.PAYMENT_CAPTURED, payment)
             elif intent.status is IntentStatus.CANCELLED:
-                await tx.store.move(payment, [Status.AUTHORISED], Status.CANCELLED, reason="the authorisation has ended")
+                await tx.store.move(
+                    payment, [Status.AUTHORISED], Status.CANCELLED, reason="the authorisation has ended"
+                )
             now = await tx.store.payment(payment.order_id, payment.attempt)
             if now is None or now.status is Status.AUTHORISED:
                 raise Retry(Failure.PAYMENT_UNKNOWN, f"the provider says {intent.status.value} after a capture")
@@ -147,7 +157,8 @@ class Handlers:
 async def reconcile(processor: Processor, transactions: Transactions, intent_id: str) -> None:
     """Follow the provider's present truth after a webhook, whatever its order or age.
 
-    Idempotency: the payment's status. Retries: the webhook stays unprocessed until this returns. An authorisation is left to the
+    Idempotency: the payment's status. Retries: the webhook stays unprocessed until this returns. An authorisation is
+    left to the
     saga, which is waiting for it; a capture whose answer was lost and an authorisation that has ended are not.
     """
     intent = await processor.fetch(intent_id)
@@ -160,14 +171,10 @@ async def reconcile(processor: Processor, transactions: Transactions, intent_id:
         if payment is None:
             return
         await tx.store.attach(payment, intent.id)
-        if intent.status is IntentStatus.CAPTURED:
-            if await tx.store.move(payment, [Status.AUTHORISED], Status.CAPTURED):
-                await tx.say(Event.PAYMENT_CAPTURED, payment)
-        elif intent.status is IntentStatus.CANCELLED:
-            if await tx.store.move(
-                payment, [Status.AUTHORISED, Status.CANCELLING], Status.CANCELLED, reason="cancelled at the provider"
-            ):
-                await tx.say(Event.PAYMENT_CANCELLED, payment)
+        if intent.status in _FOLLOWED:
+            ours, to, event = _FOLLOWED[intent.status]
+            if await tx.store.move(payment, ours, to, reason=_REASONS.get(to)):
+                await tx.say(event, payment)
 
 
 def _new(message: SagaMessage, status: Status) -> Payment:

@@ -202,5 +202,3 @@ async def eventually(condition: Callable[[], Awaitable[bool]], *, timeout: float
     while not await condition():
         assert asyncio.get_running_loop().time() < deadline, f"not within {timeout:.0f} s"
         await asyncio.sleep(0.05)
-
-

@@ -54,7 +54,7 @@ def create_app(state: Path | None = None) -> Starlette:
     async def fail(request: Request) -> Response:
         wanted = json.loads(await request.body() or b"{}")
         if set(wanted) - {"count", "status"} or not all(isinstance(value, int) for value in wanted.values()):
-            return JSONResponse({"message": "Send {\"count\": n, \"status\": 503}: the next n triggers fail."}, 400)
+            return JSONResponse({"message": 'Send {"count": n, "status": 503}: the next n triggers fail.'}, 400)
         failing.update(wanted)
         return JSONResponse(failing)
 

@@ -24,7 +24,9 @@ def main() -> None:
     for given in arguments.webhook:
         url, _, secret = given.rpartition("=")
         if not url.startswith("http") or not secret:
-            parser.error(f"--webhook {given!r}: must be URL=SECRET, e.g. http://127.0.0.1:8080/webhooks/stripe=whsec_local")
+            parser.error(
+                f"--webhook {given!r}: must be URL=SECRET, e.g. http://127.0.0.1:8080/webhooks/stripe=whsec_local"
+            )
         endpoints[url] = secret
     serving.serve(create_app(arguments.state, endpoints), arguments)
 

@@ -150,7 +150,9 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
 
 
 class _Dropping:
-    """Answers a dropped call with a body that is shorter than announced: the server closes the connection, the client sees it lost."""
+    """Answers a dropped call with a body that is shorter than announced: the server closes the connection, the client
+    sees it lost.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app

@@ -72,12 +72,13 @@ class Ledger:
                 raise ApiError(
                     400,
                     "idempotency_error",
-                    f"Keys for idempotent requests can only be used with the same parameters they were first used with. "
-                    f"Try using a key other than '{key}' if you meant to execute a different request.",
+                    f"Keys for idempotent requests can only be used with the same parameters they were first used "
+                    f"with. Try using a key other than '{key}' if you meant to execute a different request.",
                 )
             return stored["status"], stored["body"]
         status, body = _run(work)
-        # Stripe keeps the answer of whatever began to execute, errors included; parameters that fail validation do not begin.
+        # Stripe keeps the answer of whatever began to execute, errors included; parameters that fail validation do
+        # not begin.
         self.keys[key] = {"asked": asked, "status": status, "body": body, "at": time.time()}
         return status, body
 
@@ -112,10 +113,14 @@ class Ledger:
 
     def confirm(self, intent_id: str, params: Mapping[str, Any]) -> Json:
         """Authorise, decline, or ask for a challenge, as the test payment method says."""
-        intent = self._expect(intent_id, "confirm", "requires_confirmation", "requires_payment_method", "requires_action")
+        intent = self._expect(
+            intent_id, "confirm", "requires_confirmation", "requires_payment_method", "requires_action"
+        )
         intent["payment_method"] = method = params.get("payment_method", intent["payment_method"])
         if method is None:
-            raise ApiError(400, "invalid_request_error", "The PaymentIntent has no payment method.", param="payment_method")
+            raise ApiError(
+                400, "invalid_request_error", "The PaymentIntent has no payment method.", param="payment_method"
+            )
         if method in DECLINES:
             code, decline = DECLINES[method]
             error = {"code": code, "decline_code": decline, "message": "Your card was declined.", "type": "card_error"}
@@ -150,7 +155,12 @@ class Ledger:
     def cancel(self, intent_id: str, params: Mapping[str, Any]) -> Json:
         """Give the intent up."""
         intent = self._expect(
-            intent_id, "cancel", "requires_payment_method", "requires_confirmation", "requires_action", "requires_capture"
+            intent_id,
+            "cancel",
+            "requires_payment_method",
+            "requires_confirmation",
+            "requires_action",
+            "requires_capture",
         )
         intent.update(status="canceled", amount_capturable=0, cancellation_reason=params.get("cancellation_reason"))
         self._event("payment_intent.canceled", intent)
@@ -187,7 +197,11 @@ class Ledger:
     def _intent(self, intent_id: str) -> Json:
         if intent_id not in self.intents:
             raise ApiError(
-                404, "invalid_request_error", f"No such payment_intent: '{intent_id}'", code="resource_missing", param="intent"
+                404,
+                "invalid_request_error",
+                f"No such payment_intent: '{intent_id}'",
+                code="resource_missing",
+                param="intent",
             )
         return self.intents[intent_id]
 
@@ -232,8 +246,8 @@ def _run(work: Callable[[], Json]) -> tuple[int, Json]:
 class Faults:
     """What goes wrong on request: the next ``count`` calls of ``operation`` ('' is any) fail in ``mode``.
 
-    `drop-after` carries the call out and closes the connection without an answer; `drop-before` closes it first; `error-500`
-    answers an error without doing anything; `slow` answers after ``seconds``.
+    `drop-after` carries the call out and closes the connection without an answer; `drop-before` closes it first;
+    `error-500` answers an error without doing anything; `slow` answers after ``seconds``.
     """
 
     mode: str = ""

@@ -34,8 +34,10 @@ PLACE = f"""
     WITH bound AS (UPDATE holds SET order_id = $1, expires_at = greatest(expires_at, now() + $5 * interval '1 second')
                    WHERE id = $2 AND buyer_id = $3 AND status = 'active' AND expires_at > now() AND order_id IS NULL
                    RETURNING id, ticket_type_id, buyer_id, quantity)
-    INSERT INTO orders (id, hold_id, event_id, ticket_type_id, buyer_id, quantity, amount, currency, payment_method, status)
-    SELECT $1, bound.id, t.event_id, t.id, bound.buyer_id, bound.quantity, t.price * bound.quantity, t.currency, $4, 'placed'
+    INSERT INTO orders (id, hold_id, event_id, ticket_type_id, buyer_id, quantity, amount, currency, payment_method,
+    status)
+    SELECT $1, bound.id, t.event_id, t.id, bound.buyer_id, bound.quantity, t.price * bound.quantity, t.currency, $4,
+    'placed'
     FROM bound JOIN ticket_types t ON t.id = bound.ticket_type_id RETURNING {_ORDER}"""
 
 MOVE = "UPDATE orders SET status = $3 WHERE id = $1 AND status = ANY($2) RETURNING id"
@@ -152,7 +154,9 @@ class PostgresStore:
 
     async def tickets(self, order_id: uuid.UUID) -> list[dict[str, Any]]:
         """The tickets of an order, for display."""
-        rows = await self._db.fetch("SELECT id, code, status FROM tickets WHERE order_id = $1 ORDER BY number", order_id)
+        rows = await self._db.fetch(
+            "SELECT id, code, status FROM tickets WHERE order_id = $1 ORDER BY number", order_id
+        )
         return [dict(row) for row in rows]
 
     async def ticket(self, ticket_id: uuid.UUID) -> dict[str, Any] | None:

@@ -101,7 +101,9 @@ async def take_hold(new: bodies.NewHold, caller: Caller, services: Wired, idempo
             422, "idempotency-key-reused", "This Idempotency-Key was used with another request; use a new one."
         ) from None
     except domain.Overloaded:
-        raise Problem(429, "too-many-buyers", "Too many buyers at once; try again.", headers={"Retry-After": "1"}) from None
+        raise Problem(
+            429, "too-many-buyers", "Too many buyers at once; try again.", headers={"Retry-After": "1"}
+        ) from None
     # Serialised by hand: validating the answer would cost a tenth of the hot path.
     return JSONResponse({"id": str(hold_id), "expiresAt": expires_at.isoformat()}, 201)
 

@@ -17,7 +17,10 @@ def main() -> None:
     settings = load(BookingWorkerSettings)
     signer = Signer.from_pem(settings.ticket_signing_key.get_secret_value())
     lifespan = saga_worker.lifespan(
-        "booking", settings, lambda pool: bootstrap.commands(pool, signer), beside=lambda pool: [partial(sweeping, pool)]
+        "booking",
+        settings,
+        lambda pool: bootstrap.commands(pool, signer),
+        beside=lambda pool: [partial(sweeping, pool)],
     )
     runtime.serve("booking", settings, runtime.application("booking worker", lifespan))
 

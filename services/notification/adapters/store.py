@@ -38,7 +38,8 @@ class PostgresStore:
         """Mark it as sent."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(
-                "UPDATE deliveries SET status = 'sent', sent_at = now() WHERE transaction_id = $1 AND status = 'pending'",
+                """UPDATE deliveries SET status = 'sent', sent_at = now()
+                   WHERE transaction_id = $1 AND status = 'pending'""",
                 delivery.transaction_id,
             )
             if claim is not None:

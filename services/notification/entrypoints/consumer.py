@@ -28,9 +28,7 @@ def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
             rabbitmq.connection(known.amqp_url.get_secret_value()) as broker,
             broker.channel() as channel,
         ):
-            app.include_router(
-                runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready})
-            )
+            app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready}))
             handler = partial(handlers.on_event, PostgresStore(pool), notifier)
             consume = partial(rabbitmq.consume, channel, domain.QUEUE, domain.TOPICS, handler)
             async with runtime.looping(consume):

@@ -1,8 +1,9 @@
 """Stripe: PaymentIntents with manual capture, every call with a key of our own, lost answers settled before returning.
 
-The intent is created first and confirmed then, so that its id is known before any money can move: whatever is lost after that, a
-look-up tells. A PaymentIntent is a state machine, so a repeated confirmation, capture or cancellation is refused by Stripe
-with `payment_intent_unexpected_state`, and the look-up tells what it is.
+The intent is created first and confirmed then, so that its id is known before any money can move: whatever is lost
+after that, a
+look-up tells. A PaymentIntent is a state machine, so a repeated confirmation, capture or cancellation is refused by
+Stripe with `payment_intent_unexpected_state`, and the look-up tells what it is.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class StripeProcessor:
                     "amount": payment.amount,
                     "currency": payment.currency,
                     "payment_method": payment.payment_method,
-                    "payment_method_types": ["card"],
+                    "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
                     "capture_method": "manual",
                     "metadata": {"order_id": str(payment.order_id), "attempt": str(payment.attempt)},
                 },

@@ -59,9 +59,7 @@ async def stripe_webhook(request: Request) -> dict[str, bool]:
             raise Problem(413, "too-large", f"A webhook has at most {LARGEST_WEBHOOK} bytes.")
     secret: str = request.app.state.webhook_secret
     try:
-        event = stripe.Webhook.construct_event(  # type: ignore[no-untyped-call]
-            bytes(body), request.headers.get("stripe-signature", ""), secret
-        )
+        event = stripe.Webhook.construct_event(bytes(body), request.headers.get("stripe-signature", ""), secret)
     except (ValueError, stripe.SignatureVerificationError):
         raise Problem(400, "invalid-signature", "The Stripe-Signature does not fit this body.") from None
     found = event["data"]["object"].to_dict()

@@ -40,7 +40,10 @@ async def test_processes_that_take_from_the_same_ticket_type_never_oversell(
     booking: asyncpg.Pool, databases: Databases
 ) -> None:
     ticket_type = await on_sale(booking, 100)
-    async with database.pool(databases.service("booking")) as second, database.pool(databases.service("booking")) as third:
+    async with (
+        database.pool(databases.service("booking")) as second,
+        database.pool(databases.service("booking")) as third,
+    ):
         results = await rush([booking, second, third], ticket_type, 300, quantity=3)
     taken = await booking.fetchval("SELECT sum(quantity) FROM holds")
     assert results["SoldOut"] + results["datetime"] == 300
@@ -125,5 +128,3 @@ async def test_a_hold_past_its_expiry_frees_the_capacity(booking: asyncpg.Pool) 
     assert sum(await asyncio.gather(*(sweeper.sweep(booking) for _ in range(5)))) == 1
     await Allocator(booking).take(wish(ticket_type, "waiting"))
     assert await oversold(booking) == []
-
-

@@ -86,9 +86,7 @@ async def test_fifty_requests_with_one_key_create_one_event(
     assert await booking.fetchval("SELECT count(*) FROM events") == 1
 
 
-async def test_the_lease_of_a_crashed_request_ends(
-    api: httpx.AsyncClient, as_user: As, booking: asyncpg.Pool
-) -> None:
+async def test_the_lease_of_a_crashed_request_ends(api: httpx.AsyncClient, as_user: As, booking: asyncpg.Pool) -> None:
     headers = as_user("organiser-1", "organiser", key="create-concert")
     await api.post("/events", json=EVENT, headers=headers)
     await booking.execute("UPDATE idempotency_keys SET status = NULL, lease_until = now() + interval '1 minute'")
@@ -97,9 +95,7 @@ async def test_the_lease_of_a_crashed_request_ends(
     assert (await api.post("/events", json=EVENT, headers=headers)).status_code == 201
 
 
-@pytest.mark.parametrize(
-    ("authorization", "status"), [("", 401), ("Bearer rubbish", 401), ("Basic dXNlcjpwYXNz", 401)]
-)
+@pytest.mark.parametrize(("authorization", "status"), [("", 401), ("Bearer rubbish", 401), ("Basic dXNlcjpwYXNz", 401)])
 async def test_nothing_is_done_without_a_token(api: httpx.AsyncClient, authorization: str, status: int) -> None:
     headers = {"Idempotency-Key": "some-key-1", **({"Authorization": authorization} if authorization else {})}
     answer = await api.post("/holds", json={"ticketTypeId": str(uuid.uuid4()), "quantity": 1}, headers=headers)
@@ -173,9 +169,7 @@ async def test_a_wrong_field_is_named_with_its_rule(
     assert (answer.status_code, answer.json()["errors"][0]["at"]) == (422, at)
 
 
-async def test_sold_out_and_unknown_are_told_apart(
-    api: httpx.AsyncClient, as_user: As, booking: asyncpg.Pool
-) -> None:
+async def test_sold_out_and_unknown_are_told_apart(api: httpx.AsyncClient, as_user: As, booking: asyncpg.Pool) -> None:
     ticket_type = str(await on_sale(booking, 1))
     statuses = [
         (await api.post("/holds", json={"ticketTypeId": wanted, "quantity": 1}, headers=as_user(buyer))).status_code

@@ -89,8 +89,10 @@ async def test_a_stale_lease_cannot_mark(booking: asyncpg.Pool) -> None:
 async def test_a_relay_outlives_its_database(booking: asyncpg.Pool) -> None:
     recorder, stop = Recorder(), asyncio.Event()
     running = asyncio.create_task(Relay(booking, {EVENTS: recorder}).run(stop))
-    await booking.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
-                        "AND datname = current_database() AND usename = current_user")
+    await booking.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND datname = current_database() AND usename = current_user"
+    )
     [said] = await say(booking)
     async with asyncio.timeout(20):
         while recorder.published != [said]:

@@ -1,4 +1,6 @@
-"""Money moves once, whatever is lost, repeated, late or in the wrong order: on the real SDK and a Stripe that honours keys."""
+"""Money moves once, whatever is lost, repeated, late or in the wrong order: on the real SDK and a Stripe that honours
+keys.
+"""
 
 from __future__ import annotations
 
