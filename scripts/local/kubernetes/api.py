@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import httpx
 import yaml
-from kubernetes import client  # type: ignore[import-untyped]
-from kubernetes.config.kube_config import KubeConfigLoader  # type: ignore[import-untyped]
+from kubernetes import client
+from kubernetes.config.kube_config import KubeConfigLoader
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
-from scripts.local.kubernetes import crds, images
+from scripts.local.kubernetes import crds, images, pod_identity
 from scripts.local.kubernetes.api import Api, ApiError, Object
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
-from scripts.local.processes import Running, free_port, stop
+from scripts.local.processes import Running, stop
 from scripts.toolchain import kubernetes as toolchain
 
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -67,6 +69,7 @@ class World:
     running: dict[str, Running]
     image: str
     moto: str
+    associations: list[Object]
 
     @property
     def kubeconfig(self) -> Path:
@@ -89,24 +92,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     # Each worker of pytest-xdist, and each checkout, takes a block of its own.
     block = f"127.{100 + os.getpid() % 100}"
     binaries = toolchain.find() or toolchain.obtain(print)
-    moto = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
+    associations: list[Object] = []
+    application = pod_identity.in_front_of(DomainDispatcherApplication(create_backend_app), lambda: associations)
+    moto = make_server("127.0.0.1", 0, application, threaded=True)
+    threading.Thread(target=moto.serve_forever, daemon=True).start()
     cluster = Cluster(
         plane=ControlPlane.on_free_ports(folder / "cluster", binaries, block),
         images=folder / "images",
-        aws_endpoint=f"http://{host}:{port}",
+        aws_endpoint=f"http://127.0.0.1:{moto.server_port}",
     )
     running: dict[str, Running] = {}
     try:
         for part in cluster.start(with_parent=True):
             running[part.name] = part
         crds.install(cluster.plane.kubeconfig(), ["external-secrets"])
-        yield World(cluster, running, f"{REGISTRY}/tiny@{digest}", cluster.aws_endpoint or "")
+        yield World(cluster, running, f"{REGISTRY}/tiny@{digest}", cluster.aws_endpoint or "", associations)
     finally:
         for part in reversed(running.values()):
             stop(part)
-        moto.stop()
+        moto.shutdown()
 
 
 @pytest.fixture

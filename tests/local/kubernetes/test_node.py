@@ -191,6 +191,25 @@ async def test_a_pod_that_ignores_its_signal_is_killed_after_the_grace_period(na
     assert asyncio.get_running_loop().time() - began >= 2
 
 
+async def test_a_pod_has_the_role_of_its_pod_identity_association(namespace: Namespace, world: World) -> None:
+    role = "arn:aws:iam::123456789012:role/booking"
+    association = {"clusterName": "local", "namespace": namespace.name, "serviceAccount": "booking", "roleArn": role}
+    world.associations.append({**association, "associationId": "a-1", "associationArn": "arn:aws:eks:::a-1"})
+    await namespace.create("serviceaccounts", {"metadata": {"name": "booking"}})
+    whoami = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    for account, pod in (("booking", "with"), ("default", "without")):
+        container = namespace.container("python", "-c", whoami)
+        await namespace.pod(pod, container, serviceAccountName=account, restartPolicy="Never")
+
+    async def ended() -> Any:
+        pods = [await namespace.get("pods", name) for name in ("with", "without")]
+        return all(pod["status"].get("phase") in ("Succeeded", "Failed") for pod in pods)
+
+    await until(ended)
+    assert (await logs(namespace, "with")).startswith("arn:aws:sts::123456789012:assumed-role/booking/eks-local-with")
+    assert "NoCredentialsError" in await logs(namespace, "without")
+
+
 async def test_a_foreign_image_is_not_run_and_says_so(namespace: Namespace) -> None:
     await namespace.pod("foreign", {**namespace.container("x"), "image": "docker.io/library/redis:7"})
     pod = await until(lambda: _waiting(namespace, "foreign", "NotRunLocally"))

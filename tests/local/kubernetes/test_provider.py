@@ -118,7 +118,7 @@ async def test_a_deployment_is_created_when_it_has_rolled_out(engine: Engine, na
 
 
 async def test_a_deployment_that_never_is_ready_says_why(engine: Engine, namespace: Namespace) -> None:
-    broken = _deployment(namespace)
+    broken = _deployment(namespace, readinessProbe={"tcpSocket": {"port": 8080}})
     broken["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-c", "raise SystemExit('no database')"]
     with pytest.raises(PartiallyCreated) as failure:
         await engine.create(DEPLOYMENT, broken, timeout=4)
@@ -217,14 +217,16 @@ def test_a_preview_without_a_cluster_checks_types_alone() -> None:
         provider.create(CONFIG_MAP, checked.inputs, preview=False, timeout=0)
 
 
-def test_a_kubeconfig_that_leads_off_this_machine_is_refused() -> None:
+def test_a_kubeconfig_that_leads_off_this_machine_is_never_used() -> None:
     kubeconfig = (
         "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
         "clusters: [{name: c, cluster: {server: 'https://prod.example.com'}}]\n"
         "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: x}}]\n"
     )
+    provider = KubernetesBackend().configured({"kubeconfig": kubeconfig})
+    inputs = provider.check(CONFIG_MAP, {"data": {"a": "b"}}, {}, b"seed").inputs
     with pytest.raises(Refused, match="is not on loopback"):
-        KubernetesBackend().configured({"kubeconfig": kubeconfig})
+        provider.create(CONFIG_MAP, inputs, preview=False, timeout=0)
 
 
 def test_an_unknown_provider_setting_is_refused() -> None:

@@ -50,9 +50,16 @@ class Controller:
 
     async def run(self) -> None:
         """Work for ever; until the CustomResourceDefinition is there, look for it every few seconds."""
-        while await self._api.find(GROUP) is None:
+        while not await self._served():
             await asyncio.sleep(3)
         await self._informer.run()
+
+    async def _served(self) -> bool:
+        try:
+            return await self._api.find(GROUP) is not None
+        except (ApiError, httpx.HTTPError) as error:
+            log.warning("the API server: %s; trying again", error or type(error).__name__)
+            return False
 
     def _changed(self, event: str, found: Object) -> None:
         key = found["metadata"]["namespace"], found["metadata"]["name"]

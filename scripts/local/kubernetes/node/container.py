@@ -147,8 +147,10 @@ class Container:
             await asyncio.sleep(RETRY)
 
     async def _once(self, plan: Plan) -> int:
-        began = now()
-        log = self._host.log(self.name, self.status["restartCount"])
+        began, count = now(), self.status["restartCount"]
+        log = self._host.log(self.name, count)
+        # As the kubelet does, the log of this run and of the one before are kept.
+        self._host.log(self.name, count - 2).unlink(missing_ok=True)
         process = self.process = await Process.start(plan, log, self._host.words)
         if "waiting" not in self.status["state"]:
             self.status["lastState"] = self.status["state"]

@@ -102,7 +102,7 @@ class Identity:
                 clusterName=self._cluster, associationId=listed[0]["associationId"]
             )
         except (BotoCoreError, ClientError) as error:
-            log.warning("no AWS identity for %s/%s: %s", namespace, account, error)
+            log.warning("no AWS identity for %s/%s: %s", namespace, account, str(error).splitlines()[0])
             return None
         return str(found["association"]["roleArn"])
 

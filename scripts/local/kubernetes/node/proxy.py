@@ -49,6 +49,7 @@ class Proxy:
         self._listeners: dict[tuple[Key, str, int], asyncio.Server] = {}
         self._targets: dict[tuple[Key, str, int], list[Endpoint]] = {}
         self._lock = asyncio.Lock()
+        self._impossible: set[tuple[Key, str, int]] = set()
 
     async def show(self, services: Mapping[Key, Object], pods: Sequence[Pod]) -> None:
         """Listen for every port of ``services`` and forward to ``pods`` that are ready."""
@@ -61,6 +62,7 @@ class Proxy:
                 for port in service["spec"].get("ports") or []:
                     if port.get("protocol", "TCP") == "TCP" and key != ("default", "kubernetes"):
                         wanted[key, address, port["port"]] = service, port
+            self._impossible &= wanted.keys()
             for listener in [each for each in self._listeners if each not in wanted]:
                 self._listeners.pop(listener).close()
                 self._targets.pop(listener, None)
@@ -68,7 +70,7 @@ class Proxy:
                 # The order is kept, so that the turn goes on where it was.
                 now, before = endpoints(service, port, pods), self._targets.get(listener, [])
                 self._targets[listener] = [each for each in before if each in now] + [e for e in now if e not in before]
-                if listener not in self._listeners:
+                if listener not in self._listeners and listener not in self._impossible:
                     await self._listen(listener, service)
 
     async def close(self) -> None:
@@ -84,6 +86,8 @@ class Proxy:
                 lambda: _Front(lambda: self._turn(listener)), address, port, backlog=1024
             )
         except OSError as error:
+            # A port below 1024 needs root, or net.ipv4.ip_unprivileged_port_start: asking again changes nothing.
+            self._impossible.add(listener)
             self._refused(service, f"cannot listen on {address}:{port}: {error.strerror}")
 
     def _turn(self, listener: tuple[Key, str, int]) -> list[Endpoint]:

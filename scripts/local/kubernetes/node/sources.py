@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING
 from typing import Any
 
-from kubernetes.utils import parse_quantity  # type: ignore[import-untyped]
+import httpx
+from kubernetes.utils import parse_quantity
 
 from scripts.local.kubernetes.api import Api, ApiError, Object
 
@@ -37,7 +38,7 @@ class Sources:
         """The content of a ``configmaps`` or ``secrets`` object. Raises MissingSource unless ``optional``."""
         try:
             found = await self.api.find(f"/api/v1/namespaces/{self.namespace}/{kind}/{name}")
-        except ApiError as error:
+        except (ApiError, httpx.HTTPError) as error:
             # The node authorizer learns from a watch which objects a pod needs, so it may lag behind the pod.
             raise MissingSource(f"{kind[:-1]} {name!r} cannot be read: {error}") from error
         if found is None:
@@ -71,7 +72,7 @@ class Sources:
         path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
         try:
             answer = await self.api.create(path, {"spec": spec})
-        except ApiError as error:
+        except (ApiError, httpx.HTTPError) as error:
             raise MissingSource(f"no token for service account {account!r}: {error}") from error
         token = str(answer["status"]["token"])
         self._tokens[audience] = token, time.monotonic() + 0.8 * seconds

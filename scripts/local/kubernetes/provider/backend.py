@@ -79,11 +79,6 @@ class KubernetesBackend:
         kubeconfig = config.get("kubeconfig")
         if isinstance(kubeconfig, str) and "\n" not in kubeconfig and Path(kubeconfig).is_file():
             kubeconfig = Path(kubeconfig).read_text()
-        if isinstance(kubeconfig, str):
-            try:
-                _session(kubeconfig)
-            except ValueError as error:
-                raise Refused("kubeconfig", str(error)) from error
         flags = {"ConfigMap": "enableConfigMapMutable", "Secret": "enableSecretMutable"}
         return replace(
             self,
@@ -103,6 +98,9 @@ class KubernetesBackend:
             return Checked(filled, [*refusals, *releases.check(inputs)])
         filled = objects.without_none({**inputs, "apiVersion": api_version, "kind": kind})
         metadata = filled.get("metadata") or {}
+        if metadata is not UNKNOWN and metadata.get("generateName"):
+            how = "leave metadata.name out, and the object gets a unique name that the stack remembers"
+            refusals.append(Refused("metadata.generateName", f"cannot be applied, as it names no object; {how}"))
         if metadata is not UNKNOWN:
             filled["metadata"] = objects.named(resource, metadata, old, seed)
         if refusals or not (session := self._reachable()):
@@ -255,7 +253,10 @@ class KubernetesBackend:
         return list(sdk.check(known, inputs))
 
     def _reachable(self) -> Session | None:
-        session = _session(self.kubeconfig) if self.kubeconfig else None
+        try:
+            session = _session(self.kubeconfig) if self.kubeconfig else None
+        except ValueError:
+            return None  # a preview of an environment elsewhere: whatever would change it is refused
         return session if session and session.reachable() else None
 
     def _required(self) -> Session:
@@ -264,7 +265,10 @@ class KubernetesBackend:
                 "",
                 "this kubernetes provider has no kubeconfig; give it one (`pulumi_kubernetes.Provider(kubeconfig=…)`)",
             )
-        return _session(self.kubeconfig)
+        try:
+            return _session(self.kubeconfig)
+        except ValueError as error:
+            raise Refused("kubeconfig", str(error)) from error
 
     def _tell(self, session: Session, work: Callable[[Api], Coroutine[Any, Any, T]]) -> T:
         """Do ``work``; what the API server says against it becomes the provider's refusal."""

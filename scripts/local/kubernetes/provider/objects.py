@@ -7,7 +7,7 @@ import copy
 import hashlib
 from typing import Any
 
-from kubernetes.utils import parse_quantity  # type: ignore[import-untyped]
+from kubernetes.utils import parse_quantity
 
 from scripts.local.cloud.backend import UNKNOWN, NotFound, Properties, Refused, Resource
 

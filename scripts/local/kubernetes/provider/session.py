@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import yaml
 
 from scripts.local.kubernetes.api import Api, ApiError, Object
 
@@ -77,18 +78,23 @@ class Session:
 
 
 async def _client(kubeconfig: str) -> Api:
-    api = Api(kubeconfig)
-    host = urlsplit(api.url).hostname or ""
+    # Before anything else is read: a user entry may name a program to run.
+    document = yaml.safe_load(kubeconfig)
+    if not isinstance(document, dict):
+        raise ValueError("kubeconfig: is not a kubeconfig; give its content, as YAML or JSON")
+    for entry in document.get("clusters") or []:
+        _stays_here(str(entry.get("cluster", {}).get("server")))
+    return Api(document)
+
+
+def _stays_here(url: str) -> None:
+    host = urlsplit(url).hostname or ""
     try:
         local = ipaddress.ip_address(host).is_loopback
     except ValueError:
         local = host == "localhost"
     if not local:
-        await api.close()
-        raise ValueError(
-            f"kubeconfig: server {api.url} is not on loopback; the local provider never leaves this machine"
-        )
-    return api
+        raise ValueError(f"kubeconfig: server {url} is not on loopback; the local provider never leaves this machine")
 
 
 def _root(api_version: str) -> str:
