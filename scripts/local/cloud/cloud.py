@@ -14,6 +14,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from scripts.local.cloud import eks_provider
 from scripts.local.cloud.aws import AwsBackend
 from scripts.local.cloud.backend import Backend
+from scripts.local.cloud.beside import with_store
 from scripts.local.cloud.control import control_app
 from scripts.local.cloud.data_plane import DataPlane
 from scripts.local.cloud.random_provider import RandomBackend
@@ -32,7 +33,7 @@ class Cloud:
 
     async def start(self) -> dict[str, Any]:
         """Start all parts; returns their addresses as the ready file holds them."""
-        moto = self._listen(DomainDispatcherApplication(create_backend_app), self._port)
+        moto = self._listen(with_store(DomainDispatcherApplication(create_backend_app), lambda: session), self._port)
         endpoint = f"http://127.0.0.1:{moto}"
         requests.post(
             f"{endpoint}/moto-api/config", json={"stepfunctions": {"execute_state_machine": True}}, timeout=30

@@ -125,6 +125,9 @@ def _mistyped(annotation: Any, value: Any, path: str) -> list[Refused]:
 
 def _against(option: Any, value: Any, path: str) -> list[Refused]:
     origin = typing.get_origin(option)
+    if origin is typing.Literal:
+        allowed = list(typing.get_args(option))
+        return [] if value in allowed else [Refused(path, f"is {value!r}, but must be one of {allowed}")]
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
             return [_wrong(path, "a map", value)]

@@ -13,7 +13,7 @@ from scripts.local.cloud.services.ec2_rules import (
     one_target,
     routes,
 )
-from scripts.local.cloud.services.guards import filtered
+from scripts.local.cloud.services.guards import filtered, unless_used
 from scripts.local.cloud.session import CloudError
 from scripts.local.cloud.table import Call, Literal, Row, Scope, by
 
@@ -329,7 +329,13 @@ ROWS = (
             "subnetIds": "Associations[].SubnetId",
         },
         guards=(
-            filtered("a subnet", "describe_network_acls", "network-acl-id", "NetworkAcls[].Associations[].SubnetId"),
+            unless_used(
+                "a subnet",
+                "ec2",
+                "describe_network_acls",
+                "NetworkAcls[].Associations[].SubnetId",
+                NetworkAclIds=["{id}"],
+            ),
         ),
         tag_type="network-acl",
         tag_key="id",
