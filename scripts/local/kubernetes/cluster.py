@@ -82,6 +82,10 @@ class Cluster:
     def start(self, *, with_parent: bool = False) -> Iterator[Running]:
         """Start everything; yields each part as it runs. Raises NotReady."""
         yield from self.plane.start(with_parent=with_parent)
+        yield from self.start_agents(with_parent=with_parent)
+
+    def start_agents(self, *, with_parent: bool = False) -> Iterator[Running]:
+        """Start what runs on a control plane that is up. Raises NotReady."""
         asyncio.run(prepare(self.plane.kubeconfig()))
         agent = start(self.node(), with_parent=with_parent)
         yield agent

@@ -23,7 +23,6 @@ from scripts.toolchain import cache, pulumi
 from stacks.settings import SERVICES
 
 Say = Callable[[str], None]
-_IMAGE_PARTS = ("services",)
 _NEED_FREE_GIB = 1
 
 
@@ -125,8 +124,12 @@ def _start_node(layout: Layout, platform: parts.Platform) -> None:
 
 
 def _images(layout: Layout) -> dict[str, str]:
-    digest = images.build(ROOT, layout.images, Path(sys.executable), folders=_IMAGE_PARTS)
-    return dict.fromkeys(SERVICES, digest)
+    """Build each service's image: its own folder and what the services share, so that one changes without the others."""
+    shared = ("services/__init__.py", "services/contracts.py", "services/common")
+    return {
+        service: images.build(ROOT, layout.images, Path(sys.executable), paths=[*shared, f"services/{service}"])
+        for service in SERVICES
+    }
 
 
 def _push_images(layout: Layout, stack: Stack, digests: dict[str, str]) -> None:

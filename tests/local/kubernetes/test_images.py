@@ -32,7 +32,7 @@ def test_another_content_gives_another_digest(tmp_path: Path) -> None:
 
 def test_an_image_is_a_snapshot(tmp_path: Path) -> None:
     source = _tree(tmp_path / "source")
-    digest = images.build(source, tmp_path / "store", PYTHON, folders=["app"])
+    digest = images.build(source, tmp_path / "store", PYTHON, paths=["app"])
     (source / "app" / "main.py").write_text("print('later')")
     image = images.load(tmp_path / "store", digest)
     assert image
