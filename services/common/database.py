@@ -1,4 +1,4 @@
-"""Connections to the service's own PostgreSQL: one asyncpg pool, and a SQLAlchemy engine for Alembic alone.
+"""Connections to the service's own PostgreSQL: one asyncpg pool.
 
 asyncpg without a layer above it took 1.6 times as many requests per second as SQLAlchemy's `text()` and 7.5 times as
 many as the ORM, so statements are SQL and the migrations are the one description of the schema.
@@ -14,9 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0
@@ -63,20 +60,6 @@ def _tls(mode: str) -> ssl.SSLContext | bool:
     if mode == "require":
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def engine(url: str) -> AsyncEngine:
-    """A SQLAlchemy engine without a pool, for migrations."""
-    known = arguments(url)
-    address = URL.create(
-        "postgresql+asyncpg",
-        username=known["user"],
-        password=known["password"],
-        host=known["host"],
-        port=known["port"],
-        database=known["database"],
-    )
-    return create_async_engine(address, poolclass=NullPool, connect_args={"ssl": known["ssl"]})
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

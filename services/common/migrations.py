@@ -9,7 +9,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from services.common import database, logs
 from services.common.settings import MigrationSettings
@@ -36,7 +38,7 @@ async def migrate(folder: Path, settings: MigrationSettings) -> None:
             f"DATABASE_URL and MIGRATION_DATABASE_URL both name the role {known['user']!r}: the service must not "
             "own its tables; name another role in DATABASE_URL, it will be created"
         )
-    engine = database.engine(owner)
+    engine = _engine(owner)
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
@@ -47,6 +49,20 @@ async def migrate(folder: Path, settings: MigrationSettings) -> None:
     finally:
         await engine.dispose()
     log.info("migrated", role=known["user"], database=known["database"])
+
+
+def _engine(url: str) -> AsyncEngine:
+    """SQLAlchemy is here for Alembic alone: without a pool, with the services' own rules for TLS."""
+    known = database.arguments(url)
+    address = URL.create(
+        "postgresql+asyncpg",
+        username=known["user"],
+        password=known["password"],
+        host=known["host"],
+        port=known["port"],
+        database=known["database"],
+    )
+    return create_async_engine(address, poolclass=NullPool, connect_args={"ssl": known["ssl"]})
 
 
 def configuration(folder: Path) -> Config:

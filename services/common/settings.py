@@ -105,3 +105,11 @@ def load(cls: type[S]) -> S:
     if problems:
         raise InvalidSettings("; ".join(problems))
     return settings
+
+
+def load_or_exit(cls: type[S]) -> S:
+    """`load` for an entry point: wrong settings end the process with the message alone, status 1."""
+    try:
+        return load(cls)
+    except InvalidSettings as error:
+        raise SystemExit(f"settings: {error}") from None

@@ -15,12 +15,12 @@ from services.booking.ticket_codes import Signer
 from services.common import aws, database, runtime
 from services.common.auth import Authenticator
 from services.common.executions import ExecutionReader
-from services.common.settings import load
+from services.common.settings import load_or_exit
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given."""
-    known = settings or load(ApiSettings)
+    known = settings or load_or_exit(ApiSettings)
     signer = Signer.from_pem(known.ticket_signing_key.get_secret_value())
 
     @asynccontextmanager
@@ -46,7 +46,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load(ApiSettings)
+    settings = load_or_exit(ApiSettings)
     runtime.serve("booking", settings, create_app(settings))
 
 

@@ -6,12 +6,12 @@ from services.booking.settings import RelaySettings
 from services.common import aws, relay, runtime
 from services.common.executions import ExecutionStarter
 from services.common.outbox import SAGA
-from services.common.settings import load
+from services.common.settings import load_or_exit
 
 
 def main() -> None:
     """Relay until SIGTERM."""
-    settings = load(RelaySettings)
+    settings = load_or_exit(RelaySettings)
     starter = ExecutionStarter(
         aws.step_functions(settings.aws_region),
         settings.saga_state_machine_arn,

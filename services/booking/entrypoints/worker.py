@@ -9,12 +9,12 @@ from services.booking.adapters.sweeper import sweeping
 from services.booking.settings import BookingWorkerSettings
 from services.booking.ticket_codes import Signer
 from services.common import runtime, saga_worker
-from services.common.settings import load
+from services.common.settings import load_or_exit
 
 
 def main() -> None:
     """Work until SIGTERM, then finish what is in hand."""
-    settings = load(BookingWorkerSettings)
+    settings = load_or_exit(BookingWorkerSettings)
     signer = Signer.from_pem(settings.ticket_signing_key.get_secret_value())
     lifespan = saga_worker.lifespan(
         "booking",

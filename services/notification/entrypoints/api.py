@@ -14,7 +14,7 @@ from services.common import database, runtime
 from services.common.auth import Authenticator, Caller
 from services.common.bodies import Body
 from services.common.problems import documented
-from services.common.settings import load
+from services.common.settings import load_or_exit
 from services.notification.adapters.store import PostgresStore
 from services.notification.settings import ApiSettings
 
@@ -38,7 +38,7 @@ async def show_feed(caller: Caller, request: Request) -> Any:
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given."""
-    known = settings or load(ApiSettings)
+    known = settings or load_or_exit(ApiSettings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -56,7 +56,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load(ApiSettings)
+    settings = load_or_exit(ApiSettings)
     runtime.serve("notification", settings, create_app(settings))
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.common import database, rabbitmq, runtime
-from services.common.settings import load
+from services.common.settings import load_or_exit
 from services.notification import domain, handlers
 from services.notification.adapters.novu import NovuNotifier
 from services.notification.adapters.store import PostgresStore
@@ -18,7 +18,7 @@ from services.notification.settings import ConsumerSettings
 
 def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
     """Health endpoints, with the consumer beside them."""
-    known = settings or load(ConsumerSettings)
+    known = settings or load_or_exit(ConsumerSettings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -40,7 +40,7 @@ def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
 
 def main() -> None:
     """Consume until SIGTERM, then finish what is in hand."""
-    settings = load(ConsumerSettings)
+    settings = load_or_exit(ConsumerSettings)
     runtime.serve("notification", settings, create_app(settings))
 
 

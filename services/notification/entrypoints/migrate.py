@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "migrations"
 
 def main() -> None:
     """Migrate and end."""
-    loaded = settings.load(settings.MigrationSettings)
+    loaded = settings.load_or_exit(settings.MigrationSettings)
     logs.configure("notification", loaded.log_level)
     asyncio.run(migrations.migrate(FOLDER, loaded))
 

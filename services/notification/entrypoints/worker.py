@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.common import runtime, saga_worker
-from services.common.settings import load
+from services.common.settings import load_or_exit
 from services.notification import bootstrap
 from services.notification.adapters.novu import NovuNotifier
 from services.notification.settings import NotificationWorkerSettings
@@ -11,7 +11,7 @@ from services.notification.settings import NotificationWorkerSettings
 
 def main() -> None:
     """Work until SIGTERM, then finish what is in hand."""
-    settings = load(NotificationWorkerSettings)
+    settings = load_or_exit(NotificationWorkerSettings)
     notifier = NovuNotifier(settings.novu_api_key.get_secret_value(), settings.novu_api_base)
     lifespan = saga_worker.lifespan("notification", settings, lambda pool: bootstrap.commands(pool, notifier))
     runtime.serve("notification", settings, runtime.application("notification worker", lifespan))

@@ -15,7 +15,7 @@ from services.common import database, logs, runtime
 from services.common.auth import PLATFORM, Authenticator, Caller
 from services.common.bodies import Body
 from services.common.problems import Problem, documented
-from services.common.settings import load
+from services.common.settings import load_or_exit
 from services.payment.adapters import webhooks
 from services.payment.adapters.store import PostgresStore
 from services.payment.settings import ApiSettings
@@ -71,7 +71,7 @@ async def stripe_webhook(request: Request) -> dict[str, bool]:
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given."""
-    known = settings or load(ApiSettings)
+    known = settings or load_or_exit(ApiSettings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,7 +90,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load(ApiSettings)
+    settings = load_or_exit(ApiSettings)
     runtime.serve("payment", settings, create_app(settings))
 
 

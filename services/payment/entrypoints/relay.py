@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from services.common import relay, runtime
-from services.common.settings import BrokerSettings, load
+from services.common.settings import BrokerSettings, load_or_exit
 
 
 def main() -> None:
     """Relay until SIGTERM."""
-    settings = load(BrokerSettings)
+    settings = load_or_exit(BrokerSettings)
     runtime.serve("payment", settings, runtime.application("payment relay", relay.lifespan(settings, {})))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from services.common import runtime, saga_worker
-from services.common.settings import load
+from services.common.settings import load_or_exit
 from services.payment import bootstrap, handlers
 from services.payment.adapters.store import transactions
 from services.payment.adapters.stripe import StripeProcessor
@@ -15,7 +15,7 @@ from services.payment.settings import PaymentWorkerSettings
 
 def main() -> None:
     """Work until SIGTERM, then finish what is in hand."""
-    settings = load(PaymentWorkerSettings)
+    settings = load_or_exit(PaymentWorkerSettings)
     processor = StripeProcessor(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)
     lifespan = saga_worker.lifespan(
         "payment",

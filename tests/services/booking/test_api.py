@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import asyncpg
 import httpx
@@ -107,7 +108,7 @@ async def test_nothing_is_done_without_a_token(api: httpx.AsyncClient, authoriza
     "claims", [{"iss": "https://somebody.example"}, {"aud": "another-platform"}, {"exp": 1}, {"sub": None}]
 )
 async def test_a_token_for_another_time_or_place_is_refused(
-    api: httpx.AsyncClient, issuer: Issuer, claims: dict[str, object]
+    api: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     headers = {"Authorization": f"Bearer {issuer.token('user', **claims)}"}
     assert (await api.get(f"/orders/{uuid.uuid4()}", headers=headers)).status_code == 401

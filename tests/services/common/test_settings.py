@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+import sys
 
 import pytest
 
 from services.booking.settings import RelaySettings
 from services.common import database
 from services.common.settings import AuthSettings, InvalidSettings, load
+from tests.services.conftest import ROOT
 
 GOOD = {
     "DATABASE_URL": "postgresql://user:very-secret@127.0.0.1/booking",
@@ -77,3 +80,13 @@ def test_a_database_url_that_cannot_be_honoured_is_refused_without_its_password(
     with pytest.raises(database.InvalidDatabaseUrl) as error:
         database.arguments(url)
     assert "very-secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("entrypoint", ["booking.entrypoints.relay", "payment.entrypoints.api"])
+def test_a_process_that_lacks_settings_ends_with_the_message_alone(entrypoint: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", f"services.{entrypoint}"], env={}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "DATABASE_URL is not set" in ended.stderr
+    assert "Traceback" not in ended.stderr

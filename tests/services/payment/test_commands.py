@@ -59,7 +59,7 @@ async def carry_out(
 
 
 async def status(pool: asyncpg.Pool, order: str) -> Status:
-    found = await PostgresStore(pool).payment(uuid.UUID(order), 1)  # type: ignore[arg-type]
+    found = await PostgresStore(pool).payment(uuid.UUID(order), 1)
     assert found is not None
     return found.status
 
@@ -291,7 +291,7 @@ async def test_a_key_that_stripe_has_forgotten_is_not_used_to_charge_again(
     with pytest.raises(Retry):
         await carry_out(payment, processor, Command.AUTHORISE, order)
     await payment.execute("UPDATE payments SET created_at = now() - interval '24 hours'")
-    found = await PostgresStore(payment).payment(uuid.UUID(order), 1)  # type: ignore[arg-type]
+    found = await PostgresStore(payment).payment(uuid.UUID(order), 1)
     assert found is not None
     [made] = intents(account, order)
     assert (await processor.create(found)).id == made.id
