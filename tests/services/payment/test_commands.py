@@ -19,7 +19,7 @@ from services.contracts import Command, Failure
 from services.payment import bootstrap, handlers
 from services.payment.adapters.store import PostgresStore, transactions
 from services.payment.adapters.stripe import StripeProcessor
-from services.payment.domain import Status
+from services.payment.domain import Payment, Status
 from tests.services.samples import message
 
 PaymentId = str
@@ -257,6 +257,19 @@ async def test_even_fifty_workers_that_all_ignore_the_inbox_charge_once(
     await asyncio.gather(*(use_cases.authorise(sent, transactions(payment)) for _ in range(50)))
     await asyncio.gather(*(use_cases.capture(sent, transactions(payment)) for _ in range(50)))
     assert [(i.status, i.amount_received) for i in intents(account, order)] == [("succeeded", 5_000)]
+
+
+async def test_without_a_key_of_our_own_the_same_fifty_workers_make_many_intents(
+    payment: asyncpg.Pool,
+    processor: StripeProcessor,
+    account: stripe.StripeClient,
+    order: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Payment, "key", property(lambda _: uuid.uuid4().hex))
+    sent, use_cases = message(Command.AUTHORISE, order), handlers.Handlers(processor)
+    await asyncio.gather(*(use_cases.authorise(sent, transactions(payment)) for _ in range(50)))
+    assert len(intents(account, order)) > 1, "the guard is broken here on purpose: its loss must show"
 
 
 async def test_a_capture_that_only_a_webhook_reports_is_recorded(
