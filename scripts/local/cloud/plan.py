@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore.model import StructureShape
 from moto.core.responses import BaseResponse
 
 from scripts.local.cloud import sdk, shapes
+from scripts.local.cloud.session import Session
 from scripts.local.cloud.table import Call, Literal, Row, Scope, resolve
 
 _TAGS = ("Tags", "tags", "TagList", "tagList")
@@ -76,8 +78,37 @@ def covered(row: Row, call: Call) -> set[str]:
 
 
 def sent(row: Row) -> set[str]:
-    """Every input that reaches AWS in one of the row's calls."""
-    return set().union(*(covered(row, call) for call in (row.create, *row.after, *row.update)))
+    """Every input that reaches AWS in one of the row's calls, by name or through one of its functions."""
+    calls = (row.create, *row.after, *row.update)
+    looked_at = set().union(*(_looked_at(call) for call in calls)) & set(sdk.model(row.token).inputs)
+    return set().union(*(covered(row, call) for call in calls)) | looked_at
+
+
+class _Recording(dict[str, Any]):
+    """Inputs that note which of them a function asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return default
+
+    def __getitem__(self, key: str) -> Any:
+        return self.get(key)
+
+
+def _looked_at(call: Call) -> set[str]:
+    """The inputs that the functions of a call ask for before they need a value."""
+    inputs = _Recording()
+    nowhere = Session("http://127.0.0.1:9", "123456789012")
+    scope = Scope(nowhere, "eu-west-3", inputs, preview=True)
+    for source in call.params.values():
+        if callable(source):
+            with suppress(Exception):
+                source(scope)
+    return inputs.asked
 
 
 @cache

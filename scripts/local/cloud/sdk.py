@@ -7,6 +7,7 @@ when a program uses one of its types.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import re
@@ -105,11 +106,15 @@ def check(properties: Mapping[str, Property], values: Mapping[str, Any], path: s
         if name.startswith("__"):
             continue
         if name not in properties:
-            known = ", ".join(sorted(properties))
-            refusals.append(Refused(f"{path}{name}", f"is not a property here; known are: {known}"))
+            refusals.append(Refused(f"{path}{name}", f"is not a property here; {_nearest(name, properties)}"))
         elif value is not None:
             refusals += _mistyped(properties[name].annotation, value, f"{path}{name}")
     return refusals
+
+
+def _nearest(name: str, properties: Mapping[str, Property]) -> str:
+    near = difflib.get_close_matches(name, properties, 1)
+    return f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(properties))}"
 
 
 def _mistyped(annotation: Any, value: Any, path: str) -> list[Refused]:

@@ -12,8 +12,22 @@ from scripts.local.cloud.table import Scope
 
 
 def made(scope: Scope) -> None:
-    """Give AWS's answers the endpoint and the authority of the kubeconfig in the data plane."""
+    """Give AWS's answers the endpoint and the authority of the kubeconfig in the data plane.
+
+    Like EKS, also make the security group that nodes and control plane share.
+    """
     cluster = eks_backends[scope.session.account][scope.region].clusters[scope.id]
+    network = cluster.resources_vpc_config
+    if not network.get("clusterSecurityGroupId"):
+        subnets = scope.call("ec2", "describe_subnets", SubnetIds=network["subnetIds"])["Subnets"]
+        network["vpcId"] = subnets[0]["VpcId"]
+        network["clusterSecurityGroupId"] = scope.call(
+            "ec2",
+            "create_security_group",
+            GroupName=f"eks-cluster-sg-{scope.id}",
+            Description="Shared by the control plane and the nodes",
+            VpcId=network["vpcId"],
+        )["GroupId"]
     if not str(cluster.identity["oidc"]["issuer"]).endswith(_issuer_id(scope)):
         cluster.identity["oidc"]["issuer"] = f"https://oidc.eks.{scope.region}.amazonaws.com/id/{_issuer_id(scope)}"
     real = scope.session.data_plane.kubernetes
@@ -21,6 +35,19 @@ def made(scope: Scope) -> None:
         target = current_cluster(real.kubeconfig)
         cluster.endpoint = target["server"]
         cluster.certificate_authority = {"data": target.get("certificate-authority-data", "")}
+
+
+def gone(scope: Scope) -> None:
+    """EKS removes the security group with the cluster."""
+    group = (scope.state.get("vpcConfig") or {}).get("clusterSecurityGroupId")
+    if group:
+        scope.call("ec2", "delete_security_group", GroupId=group)
+
+
+def network(scope: Scope, answer: dict[str, Any]) -> dict[str, Any]:
+    """``vpcConfig`` as asked for, with what EKS adds to it."""
+    found = answer["resourcesVpcConfig"]
+    return {**(scope["vpcConfig"] or {}), **{key: found.get(key) for key in ("clusterSecurityGroupId", "vpcId")}}
 
 
 def current_cluster(kubeconfig: Path) -> dict[str, Any]:

@@ -118,15 +118,16 @@ def _stored(kind: str, method: str, id: Any, **more: Any) -> Row:
     )
 
 
-def _policy(kind: str, method: str) -> Row:
+def _policy(kind: str, method: str, *told: str) -> Row:
+    outputs = {
+        "etag": lambda s, _: s.session.fresh(),
+        "arn": lambda s, _: s.arn("cloudfront", f"{kind[0].lower()}{kind[1:]}/{s.id}", region=""),
+    }
     return _stored(
         kind,
         method,
         lambda s, _: s.session.fresh(32),
-        outputs={
-            "etag": lambda s, _: s.session.fresh(),
-            "arn": lambda s, _: s.arn("cloudfront", f"policy/{s.id}", region=""),
-        },
+        outputs={name: outputs[name] for name in told},
         why="kept beside moto: SDK types are checked, CloudFront's nested config structure is not",
     )
 
@@ -149,18 +150,18 @@ ROWS = (
         name=None,
     ),
     *(
-        _policy(kind, method)
-        for kind, method in (
-            ("OriginAccessControl", "create_origin_access_control"),
-            ("ResponseHeadersPolicy", "create_response_headers_policy"),
-            ("CachePolicy", "create_cache_policy"),
-            ("OriginRequestPolicy", "create_origin_request_policy"),
-            ("VpcOrigin", "create_vpc_origin"),
-            ("KeyValueStore", "create_key_value_store"),
-            ("KeyGroup", "create_key_group"),
-            ("PublicKey", "create_public_key"),
-            ("Function", "create_function"),
-            ("RealtimeLogConfig", "create_realtime_log_config"),
+        _policy(kind, method, *told)
+        for kind, method, *told in (
+            ("OriginAccessControl", "create_origin_access_control", "etag", "arn"),
+            ("ResponseHeadersPolicy", "create_response_headers_policy", "etag", "arn"),
+            ("CachePolicy", "create_cache_policy", "etag", "arn"),
+            ("OriginRequestPolicy", "create_origin_request_policy", "etag", "arn"),
+            ("VpcOrigin", "create_vpc_origin", "etag", "arn"),
+            ("KeyValueStore", "create_key_value_store", "etag", "arn"),
+            ("KeyGroup", "create_key_group", "etag"),
+            ("PublicKey", "create_public_key", "etag"),
+            ("Function", "create_function", "etag", "arn"),
+            ("RealtimeLogConfig", "create_realtime_log_config", "arn"),
         )
     ),
     _waf(

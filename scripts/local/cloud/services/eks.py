@@ -103,7 +103,7 @@ ROWS = (
             "identities": lambda _, a: [{"oidcs": [{"issuer": a["identity"]["oidc"]["issuer"]}]}],
             "platformVersion": "platformVersion",
             "status": "status",
-            "vpcConfig": lambda s, _: None,
+            "vpcConfig": kubernetes.network,
             "enabledClusterLogTypes": lambda s, _: None,
         },
         defaults={"deletionProtection": False},
@@ -123,6 +123,7 @@ ROWS = (
         longest=100,
         guards=(_unused,),
         made=kubernetes.made,
+        gone=kubernetes.gone,
     ),
     Row(
         token="aws:eks/nodeGroup:NodeGroup",

@@ -98,6 +98,7 @@ ROWS = (
             "automaticFailoverEnabled": lambda _, a: a.get("AutomaticFailover") == "enabled",
             "multiAzEnabled": lambda _, a: a.get("MultiAZ") == "enabled",
         },
+        mutable=("transitEncryptionEnabled",),
         name="replicationGroupId",
         longest=40,
         checks=(_encrypted_for_auth, _failover_needs_replicas),
