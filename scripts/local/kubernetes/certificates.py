@@ -16,11 +16,13 @@ from pathlib import Path
 
 import yaml
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=365)  # kubeadm's default for everything but the authority
+RENEW = timedelta(days=30)  # before the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +72,27 @@ class Authority:
     def issue(
         self, name: str, common_name: str, *, organization: str | None = None, addresses: Iterable[str] = ()
     ) -> Pair:
-        """A certificate for user ``common_name`` of group ``organization``; with ``addresses``, for a server too."""
+        """A certificate for user ``common_name`` of group ``organization``; with ``addresses``, for a server too.
+
+        One that is there already is kept while it says the same and is good for another month, so that a kubeconfig
+        that a stack exports stays as it is.
+        """
         pair = Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
-        key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         if organization:
             subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
         authority = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
         signer = serialization.load_pem_private_key(self.pair.key.read_bytes(), None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        alternatives = [_alternative(address) for address in addresses]
+        if _still_good(pair, x509.Name(subject), alternatives, authority):
+            return pair
+        key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = _builder(x509.Name(subject), authority.subject, key).add_extension(
             x509.BasicConstraints(ca=False, path_length=None), critical=True
         )
-        if alternatives := [_alternative(address) for address in addresses]:
+        if alternatives:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -124,6 +133,22 @@ def kubeconfig(path: Path, server: str, authority: Path, client: Pair, *, user: 
     }
     _write_private(path, yaml.safe_dump(document, sort_keys=False).encode())
     return path
+
+
+def _still_good(
+    pair: Pair, subject: x509.Name, alternatives: list[x509.GeneralName], authority: x509.Certificate
+) -> bool:
+    try:
+        found = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        found.verify_directly_issued_by(authority)
+    except (OSError, ValueError, InvalidSignature):
+        return False
+    try:
+        named = list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        named = []
+    lasting = found.not_valid_after_utc > datetime.now(UTC) + RENEW
+    return pair.key.exists() and lasting and found.subject == subject and named == alternatives
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -9,6 +9,7 @@ What differs from a cluster elsewhere, and why (docs/decisions/local-kubernetes.
 
 from __future__ import annotations
 
+import json
 import ssl
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -42,19 +43,19 @@ class ControlPlane:
 
     @classmethod
     def on_free_ports(cls, folder: Path, bin: Path, block: str) -> ControlPlane:
-        """One whose ports the kernel picks; the API server prefers 6443."""
-        host = f"{block}.0.1"
-        others = [free_port(host) for _ in range(4)]
-        return cls(
-            folder=folder,
-            bin=bin,
-            block=block,
-            port=free_port(host, preferred=6443),
-            etcd=others[0],
-            etcd_peer=others[1],
-            controllers=others[2],
-            scheduler=others[3],
-        )
+        """One on free ports: those that it had before if they are free, else the kernel's choice (6443 for the API)."""
+        record, host = folder / "ports.json", f"{block}.0.1"
+        before = {"port": 6443, **(json.loads(record.read_text()) if record.exists() else {})}
+        parts = ("port", "etcd", "etcd_peer", "controllers", "scheduler")
+        ports = {part: free_port(host, preferred=before.get(part, 0)) for part in parts}
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps(ports))
+        return cls(folder=folder, bin=bin, block=block, **ports)
+
+    @classmethod
+    def recorded(cls, folder: Path, bin: Path, block: str) -> ControlPlane:
+        """The one that `on_free_ports` made for ``folder``, running or not. Raises FileNotFoundError."""
+        return cls(folder=folder, bin=bin, block=block, **json.loads((folder / "ports.json").read_text()))
 
     @property
     def host(self) -> str:
@@ -81,7 +82,7 @@ class ControlPlane:
         return self.folder / f"{user}.kubeconfig"
 
     def prepare(self) -> None:
-        """Write certificates, keys and kubeconfigs. The authority and the token key survive; the rest is made anew."""
+        """Write certificates, keys and kubeconfigs; those that are there and still good are kept."""
         self.pki.mkdir(parents=True, exist_ok=True)
         authority = Authority(self.pki, "ca").create()
         kubelet_clients = Authority(self.pki, "kubelet-clients").create()
@@ -194,6 +195,8 @@ class ControlPlane:
                 *("--controllers", ",".join(["*", *(f"-{name}" for name in OFF)]), "--use-service-account-credentials"),
                 *("--service-account-private-key-file", self.pki / "service-accounts.key"),
                 *("--root-ca-file", self.authority, "--terminated-pod-gc-threshold", 100),
+                # A node that has just registered is looked at after a second rather than five.
+                *("--node-monitor-period", "1s"),
                 # Its default is a folder under /usr that it would create.
                 *("--flex-volume-plugin-dir", self.folder / "flex-volumes"),
                 # No metrics API runs here, so the autoscaler only reports that it cannot read: once a minute is enough.

@@ -20,7 +20,6 @@ import yaml
 
 from scripts.local.kubernetes.api import Api, Object
 
-MANAGER = "local-platform"
 DOWNLOAD_SECONDS = 300
 PARALLEL = 8  # requests at a time; more only queue in the API server
 
@@ -70,9 +69,25 @@ def definitions(project: str) -> list[Object]:
         names = [name for name in module.namelist() if name.startswith(top) and name.endswith(".yaml")]
         documents = [each for name in names for each in yaml.load_all(module.read(name), _Loader)]
     found = [each for each in documents if each and each.get("kind") == "CustomResourceDefinition"]
+    for each in found:
+        for version in each["spec"]["versions"]:
+            _forget_descriptions(version["schema"])
     if not found:
         raise Unavailable(f"{project}: no CustomResourceDefinition in {top}; the folder has moved in that version")
     return found
+
+
+def _forget_descriptions(schema: Object) -> None:
+    """Take the prose out: it is most of a definition, and the API server keeps all of it in memory several times."""
+    for key, value in list(schema.items()):
+        if key == "description" and isinstance(value, str):
+            del schema[key]
+        elif isinstance(value, dict):
+            _forget_descriptions(value)
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, dict):
+                    _forget_descriptions(item)
 
 
 def install(kubeconfig: Path, projects: Iterable[str] = SOURCES) -> dict[str, list[str]]:
@@ -93,11 +108,15 @@ async def _install(kubeconfig: Path, projects: list[str]) -> dict[str, list[str]
 
 async def apply(api: Api, definition: Object, slots: asyncio.Semaphore | None = None) -> None:
     """Apply one definition and return when the API server serves it."""
-    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = f"{definitions}/{definition['metadata']['name']}"
     definition.pop("status", None)
     async with slots or asyncio.Semaphore():
-        # Some projects carry fields of newer servers: those are theirs to answer for, so nothing is validated here.
-        found = await api.apply(path, definition, manager=MANAGER, fieldValidation="Ignore")
+        # Not server-side apply: keeping track of who owns each field of a schema costs the API server a second and more.
+        if (found := await api.find(path)) is None:
+            found = await api.create(definitions, definition)
+        elif found["spec"]["versions"] != definition["spec"]["versions"]:
+            found = await api.patch(path, {"spec": definition["spec"]})
         while not any(
             each["type"] == "Established" and each["status"] == "True"
             for each in found.get("status", {}).get("conditions") or []

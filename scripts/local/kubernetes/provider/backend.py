@@ -52,7 +52,7 @@ def _session(kubeconfig: str) -> Session:
         return _sessions[key]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KubernetesBackend:
     """One configured provider. Without a kubeconfig, or while it is unknown, the SDK's types alone are checked.
 
