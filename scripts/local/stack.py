@@ -35,8 +35,8 @@ class Failed(RuntimeError):
 class _Watcher:
     """Turns engine events into progress, and keeps what a person needs to read when it fails."""
 
-    def __init__(self, say: Say) -> None:
-        self._say, self._done = say, 0
+    def __init__(self, say: Say, doing: str) -> None:
+        self._say, self._doing, self._done = say, doing, 0
         self.problems: list[str] = []
 
     def __call__(self, event: automation.EngineEvent) -> None:
@@ -52,7 +52,8 @@ class _Watcher:
             self.problems.append(f"policy {found.policy_name}: {_subject(found.resource_urn)}{found.message.strip()}")
 
     def _resource(self, metadata: events.StepEventMetadata) -> None:
-        self._say(f"{metadata.op} {metadata.type.split(':')[-1]} {metadata.urn.split('::')[-1]}, {self._done} done")
+        kind, name = metadata.type.split(":")[-1], metadata.urn.split("::")[-1]
+        self._say(f"{self._doing}, {self._done} done: {kind} {name}")
 
 
 class Stack:
@@ -87,7 +88,7 @@ class Stack:
 
     def preview(self, say: Say) -> Mapping[str, int]:
         """Plan and judge; changes nothing. Returns resources by operation. Raises Failed."""
-        with _telling(say) as watcher:
+        with _telling(say, "planning and judging") as watcher:
             summary = self._stack.preview(on_event=watcher, policy_packs=self._packs).change_summary
         return {str(getattr(kind, "value", kind)): count for kind, count in summary.items()}
 
@@ -95,14 +96,14 @@ class Stack:
         """Plan, judge, and only then make it so. Returns resources by operation. Raises Failed."""
         self._unlock()
         self.preview(say)
-        with _telling(say) as watcher:
+        with _telling(say, "creating and updating") as watcher:
             summary = self._stack.up(on_event=watcher, policy_packs=self._packs).summary.resource_changes or {}
         return {str(getattr(kind, "value", kind)): count for kind, count in summary.items()}
 
     def destroy(self, say: Say) -> None:
         """Delete everything, in order. Raises Failed."""
         self._unlock()
-        with _telling(say) as watcher:
+        with _telling(say, "deleting") as watcher:
             self._stack.destroy(on_event=watcher)
 
     def outputs(self) -> dict[str, Any]:
@@ -131,9 +132,9 @@ class Stack:
 
 
 @contextmanager
-def _telling(say: Say) -> Iterator[_Watcher]:
+def _telling(say: Say, doing: str) -> Iterator[_Watcher]:
     """Watch a run of the engine, and turn its failure into what it told."""
-    watcher = _Watcher(say)
+    watcher = _Watcher(say, doing)
     try:
         yield watcher
     except automation.CommandError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def made(scope: Scope) -> None:
             Description="Shared by the control plane and the nodes",
             VpcId=network["vpcId"],
         )["GroupId"]
+    added = {key: network[key] for key in ("clusterSecurityGroupId", "vpcId")}
+    scope.state["vpcConfig"] = {**scope.state["vpcConfig"], **added}
     if not str(cluster.identity["oidc"]["issuer"]).endswith(_issuer_id(scope)):
         cluster.identity["oidc"]["issuer"] = f"https://oidc.eks.{scope.region}.amazonaws.com/id/{_issuer_id(scope)}"
     real = scope.session.data_plane.kubernetes
@@ -44,12 +47,6 @@ def gone(scope: Scope) -> None:
         scope.call("ec2", "delete_security_group", GroupId=group)
 
 
-def network(scope: Scope, answer: dict[str, Any]) -> dict[str, Any]:
-    """``vpcConfig`` as asked for, with what EKS adds to it."""
-    found = answer["resourcesVpcConfig"]
-    return {**(scope["vpcConfig"] or {}), **{key: found.get(key) for key in ("clusterSecurityGroupId", "vpcId")}}
-
-
 def current_cluster(kubeconfig: Path) -> dict[str, Any]:
     """The cluster that the current context of a kubeconfig file names."""
     config = yaml.safe_load(kubeconfig.read_text())
@@ -60,6 +57,4 @@ def current_cluster(kubeconfig: Path) -> dict[str, Any]:
 
 def _issuer_id(scope: Scope) -> str:
     """Each cluster has an issuer of its own; moto gives them all the same one."""
-    import hashlib
-
     return hashlib.sha256(scope.id.encode()).hexdigest()[:32].upper()

@@ -103,7 +103,7 @@ ROWS = (
             "identities": lambda _, a: [{"oidcs": [{"issuer": a["identity"]["oidc"]["issuer"]}]}],
             "platformVersion": "platformVersion",
             "status": "status",
-            "vpcConfig": kubernetes.network,
+            "vpcConfig": lambda s, _: None,
             "enabledClusterLogTypes": lambda s, _: None,
         },
         defaults={"deletionProtection": False},
