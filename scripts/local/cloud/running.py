@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -62,8 +62,10 @@ def running(
     account: str = "123456789012",
     data_plane: DataPlane | None = None,
     folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Addresses]:
-    """Start a cloud and end it after the block. ``folder`` keeps its log; without it nothing is left.
+    """Start a cloud and end it after the block. ``folder`` keeps its log; without it nothing is left. With real servers
+    behind it, ``env`` says in SSL_CERT_FILE whom to trust.
 
     Raises NotReady, with the end of the log, when it does not start.
     """
@@ -71,5 +73,6 @@ def running(
         place = folder or Path(temporary)
         ready = place / "cloud.json"
         ready.unlink(missing_ok=True)
-        with serving(server(place, region=region, account=account, data_plane=data_plane), ready.exists):
+        started = replace(server(place, region=region, account=account, data_plane=data_plane), env=env or {})
+        with serving(started, ready.exists):
             yield Addresses.load(ready)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+import ssl
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -14,6 +16,8 @@ from scripts.local.cloud.table import Scope
 
 def made(scope: Scope) -> None:
     """Create database and owner, or bring the owner's password up to date; point AWS's answers at the real server."""
+    if scope.get("manageMasterUserPassword"):
+        _give_a_password(scope)
     server = scope.session.data_plane.postgres
     if server is None or not str(scope.get("engine", "")).startswith("postgres"):
         return
@@ -31,10 +35,23 @@ def gone(scope: Scope) -> None:
     asyncio.run(_drop(server.admin_url, str(scope.get("dbName", user)), user))
 
 
+def _give_a_password(scope: Scope) -> None:
+    """RDS draws a password of its own for the master user; moto writes the same example into every secret."""
+    arn = _secret_arn(scope)
+    value = json.loads(scope.call("secretsmanager", "get_secret_value", SecretId=arn)["SecretString"])
+    if value.get("username") != scope["username"]:
+        drawn = {"username": scope["username"], "password": secrets.token_urlsafe(24)}
+        scope.call("secretsmanager", "put_secret_value", SecretId=arn, SecretString=json.dumps(drawn))
+
+
+def _secret_arn(scope: Scope) -> str:
+    [instance] = scope.call("rds", "describe_db_instances", DBInstanceIdentifier=scope.id)["DBInstances"]
+    return str(instance["MasterUserSecret"]["SecretArn"])
+
+
 def _credentials(scope: Scope) -> tuple[str, str]:
     if scope.get("manageMasterUserPassword"):
-        [instance] = scope.call("rds", "describe_db_instances", DBInstanceIdentifier=scope.id)["DBInstances"]
-        arn = instance["MasterUserSecret"]["SecretArn"]
+        arn = _secret_arn(scope)
         secret = json.loads(scope.call("secretsmanager", "get_secret_value", SecretId=arn)["SecretString"])
         return secret["username"], secret["password"]
     return str(scope["username"]), str(scope["password"] or scope["passwordWo"])
@@ -50,8 +67,15 @@ def _point_at(scope: Scope, host: str, port: int) -> None:
     instance.port = port
 
 
+async def _connect(url: str) -> Any:
+    """Asyncpg looks for the authority in the user's home alone; Python's default context follows SSL_CERT_FILE."""
+    plain, _, query = url.partition("?")
+    context = ssl.create_default_context() if "sslmode=verify" in query else None
+    return await asyncpg.connect(plain if context else url, ssl=context)
+
+
 async def _ensure(admin_url: str, database: str, user: str, password: str) -> None:
-    admin = await asyncpg.connect(admin_url)
+    admin = await _connect(admin_url)
     try:
         exists = await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", user)
         verb = "ALTER" if exists else "CREATE"
@@ -66,7 +90,7 @@ async def _ensure(admin_url: str, database: str, user: str, password: str) -> No
 
 
 async def _drop(admin_url: str, database: str, user: str) -> None:
-    admin = await asyncpg.connect(admin_url)
+    admin = await _connect(admin_url)
     try:
         await admin.execute(f"DROP DATABASE IF EXISTS {_name(database)} WITH (FORCE)")
         owned = await admin.fetchval(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any
 
 import redis
@@ -13,9 +14,11 @@ from scripts.local.cloud.table import Scope
 
 def _admin(scope: Scope) -> Any:
     server = scope.session.data_plane.redis
-    # The address is loopback and the certificate is our own: what is checked is the services' connection, not this one.
-    secure = {"ssl_cert_reqs": None} if server and server.admin_url.startswith("rediss") else {}
-    return None if server is None else redis.Redis.from_url(server.admin_url, **secure)
+    if server is None:
+        return None
+    # redis-py does not follow SSL_CERT_FILE by itself.
+    secure = {"ssl_ca_certs": os.environ.get("SSL_CERT_FILE")} if server.admin_url.startswith("rediss") else {}
+    return redis.Redis.from_url(server.admin_url, **secure)
 
 
 def group_made(scope: Scope) -> None:
