@@ -112,7 +112,7 @@ async def apply(api: Api, definition: Object, slots: asyncio.Semaphore | None = 
     path = f"{definitions}/{definition['metadata']['name']}"
     definition.pop("status", None)
     async with slots or asyncio.Semaphore():
-        # Not server-side apply: keeping track of who owns each field of a schema costs the API server a second and more.
+        # Not server-side apply: keeping track of who owns each field of a schema costs it a second.
         if (found := await api.find(path)) is None:
             found = await api.create(definitions, definition)
         elif found["spec"]["versions"] != definition["spec"]["versions"]:

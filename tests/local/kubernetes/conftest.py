@@ -19,14 +19,17 @@ import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from scripts.local.kubernetes import crds, images, pod_identity
+from scripts.local.cloud.beside import with_store
+from scripts.local.cloud.session import Session
+from scripts.local.kubernetes import crds, images
 from scripts.local.kubernetes.api import Api, ApiError, Object
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
 from scripts.local.processes import Running, stop
 from scripts.toolchain import kubernetes as toolchain
 
-REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+ACCOUNT = "123456789012"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 
 SERVER = """
 import http.server, os, signal, sys, time
@@ -69,7 +72,7 @@ class World:
     running: dict[str, Running]
     image: str
     moto: str
-    associations: list[Object]
+    cloud: Session
 
     @property
     def kubeconfig(self) -> Path:
@@ -92,9 +95,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     # Each worker of pytest-xdist, and each checkout, takes a block of its own.
     block = f"127.{100 + os.getpid() % 100}"
     binaries = toolchain.find() or toolchain.obtain(print)
-    associations: list[Object] = []
-    application = pod_identity.in_front_of(DomainDispatcherApplication(create_backend_app), lambda: associations)
+    application = with_store(DomainDispatcherApplication(create_backend_app), lambda: session)
     moto = make_server("127.0.0.1", 0, application, threaded=True)
+    session = Session(f"http://127.0.0.1:{moto.server_port}", ACCOUNT)
     threading.Thread(target=moto.serve_forever, daemon=True).start()
     cluster = Cluster(
         plane=ControlPlane.on_free_ports(folder / "cluster", binaries, block),
@@ -106,7 +109,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for part in cluster.start(with_parent=True):
             running[part.name] = part
         crds.install(cluster.plane.kubeconfig(), ["external-secrets"])
-        yield World(cluster, running, f"{REGISTRY}/tiny@{digest}", cluster.aws_endpoint or "", associations)
+        yield World(cluster, running, f"{REGISTRY}/tiny@{digest}", cluster.aws_endpoint or "", session)
     finally:
         for part in reversed(running.values()):
             stop(part)

@@ -194,7 +194,8 @@ async def test_a_pod_that_ignores_its_signal_is_killed_after_the_grace_period(na
 async def test_a_pod_has_the_role_of_its_pod_identity_association(namespace: Namespace, world: World) -> None:
     role = "arn:aws:iam::123456789012:role/booking"
     association = {"clusterName": "local", "namespace": namespace.name, "serviceAccount": "booking", "roleArn": role}
-    world.associations.append({**association, "associationId": "a-1", "associationArn": "arn:aws:eks:::a-1"})
+    association |= {"associationId": "a-1", "associationArn": "arn:aws:eks:::a-1"}
+    world.cloud.keep("eu-west-1", "aws:eks/podIdentityAssociation:PodIdentityAssociation", "a-1", association)
     await namespace.create("serviceaccounts", {"metadata": {"name": "booking"}})
     whoami = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
     for account, pod in (("booking", "with"), ("default", "without")):

@@ -125,12 +125,14 @@ class Pod:
             publisher.cancel()
             await self._publish()
             await self._remove()
+            shutil.rmtree(
+                self.folder, ignore_errors=True
+            )  # not when the agent is stopped: the next one goes on with it
         finally:
             for task in (publisher, life, deletion):
                 task.cancel()
             if self.address:
                 self._node.addresses.release(self.address)
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     async def stop(self, grace: float, reason: str) -> None:
         """End the containers, then the sidecars, each within ``grace`` seconds."""
