@@ -36,7 +36,7 @@ def typed(annotation: Any, value: Any) -> Any:
     if isinstance(value, dict) and set(value) <= {"Items", "Quantity"} and "Quantity" in value:
         value = value.get("Items", [])
     if origin is not None and issubclass(origin, Mapping):
-        return _pairs(value)
+        return pairs(value)
     if origin is not None and issubclass(origin, Sequence):
         item = typing.get_args(option)[0]
         items = value if isinstance(value, list) else [value]
@@ -49,6 +49,10 @@ def typed(annotation: Any, value: Any) -> Any:
             return None
         found = {name: typed(prop.annotation, find(value, name)) for name, prop in sdk.properties(option).items()}
         return {name: item for name, item in found.items() if item is not None} or None
+    if isinstance(value, str) and option in (int, float) and value.lstrip("-").replace(".", "", 1).isdigit():
+        return float(value) if "." in value else int(value)
+    if isinstance(value, str) and option is bool and value in ("true", "false"):
+        return value == "true"
     if isinstance(value, dict | list):
         return json.dumps(value) if option is str and isinstance(value, dict) else None
     return value
@@ -110,7 +114,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _pairs(value: Any) -> Any:
+def pairs(value: Any) -> Any:
     """Tags come as a map or as a list of {Key, Value} in one of several spellings."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

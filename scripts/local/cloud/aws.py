@@ -1,8 +1,8 @@
 """The aws provider: the tables of `services/` applied to one account.
 
 A create is checked by the SDK's types and botocore's model, made by moto, completed by further calls and read back; what
-AWS reports fills the outputs. A property that create takes and no update takes cannot be changed in place:
-that, the SDK's documentation and the table say what a change replaces.
+AWS reports fills the outputs. A property that create takes and no update takes cannot be
+changed in place: that, the SDK's documentation and the table say what a change replaces.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 
 from scripts.local.cloud import answers, changes, sdk, shapes, tagging
 from scripts.local.cloud.backend import (
@@ -62,9 +62,7 @@ class AwsBackend:
         refusals = sdk.check(model.inputs, filled)
         if not refusals:
             refusals = self._against_aws(row, filled, resource)
-        told = [
-            Refused(refusal.property, f"{resource.type} {resource.name!r}: {refusal.reason}") for refusal in refusals
-        ]
+        told = [Refused(each.property, f"{resource.type} {resource.name!r}: {each}") for each in refusals]
         return Checked(filled, told)
 
     def _against_aws(self, row: Row, inputs: Properties, resource: Resource) -> list[Refused]:
@@ -194,6 +192,9 @@ class AwsBackend:
             value = self._reported(row, scope, found, name, property.annotation)
             if value not in (None, "", [], {}, False, 0):
                 scope.inputs[name] = value
+        if row.name in model.inputs and row.name not in scope.inputs:
+            # Where AWS does not report the name on its own, it ends the ARN or URL that is the id.
+            scope.inputs[str(row.name)] = scope.id.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
         if "tags" in model.inputs and (tags := tagging.read(row, scope, found)):
             scope.inputs["tags"] = {key: value for key, value in tags.items() if self.default_tags.get(key) != value}
         scope.inputs.pop("region", None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import requests
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from scripts.local.cloud import eks_provider

@@ -15,7 +15,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_eks
 import yaml
-from google.protobuf import empty_pb2  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2
 from pulumi.provider import ConstructResult, Provider
 from pulumi.provider.server import ProviderServicer
 from pulumi.runtime.proto import provider_pb2 as pb
@@ -328,20 +328,20 @@ class EksServicer(ProviderServicer):
         super().__init__(provider, [], "")
         self._one_at_a_time = asyncio.Lock()
 
-    async def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Handshake(self, request: Any, context: Any) -> Any:
         return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
 
-    async def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Attach(self, request: Any, context: Any) -> Any:
         self.engine_address = request.address
         return empty_pb2.Empty()
 
-    async def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def CheckConfig(self, request: Any, context: Any) -> Any:
         return pb.CheckResponse(inputs=request.news)
 
-    async def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def DiffConfig(self, request: Any, context: Any) -> Any:
         return pb.DiffResponse()
 
-    async def Construct(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Construct(self, request: Any, context: Any) -> Any:
         async with self._one_at_a_time:
             try:
                 return await super()._construct(request, context)

@@ -154,9 +154,7 @@ class RandomBackend:
         refusals = sdk.check(sdk.model(resource.type).inputs, inputs)
         if not refusals:
             refusals = _impossible(resource.type, inputs)
-        return Checked(
-            inputs, [Refused(r.property, f"{resource.type} {resource.name!r}: {r.reason}") for r in refusals]
-        )
+        return Checked(inputs, [Refused(r.property, f"{resource.type} {resource.name!r}: {r}") for r in refusals])
 
     def diff(
         self, resource: Resource, id: str, state: Properties, old: Properties, new: Properties, ignore: Sequence[str]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2  # type: ignore[import-untyped]
+from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
@@ -135,7 +135,8 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
                 answer = self._backend(context).invoke(request.tok, decode(request.args), preview=request.preview)
         except Refused as refusal:
             return pb.InvokeResponse(failures=[pb.CheckFailure(property=refusal.property, reason=refusal.reason)])
-        return pb.InvokeResponse(**{"return": encode(answer)})
+        fields: dict[str, Any] = {"return": encode(answer)}  # a keyword of Python, so no plain argument
+        return pb.InvokeResponse(**fields)
 
     def _backend(self, context: grpc.ServicerContext) -> Backend:
         return self._configured.get(context.peer(), self._unconfigured)

@@ -35,6 +35,13 @@ def operation(service: str, method: str) -> OperationModel:
     return model.operation_model(methods[method])
 
 
+def nested(service: str, method: str, parameter: str) -> Any:
+    """The shape of one parameter of a call."""
+    shape = operation(service, method).input_shape
+    assert isinstance(shape, StructureShape)
+    return shape.members[parameter]
+
+
 @cache
 def _members(shape: StructureShape) -> Mapping[str, str]:
     return {_key(name): name for name in shape.members}

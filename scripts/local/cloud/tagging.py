@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 
 from scripts.local.cloud import answers, sdk
 from scripts.local.cloud.plan import tagged_at_creation
@@ -147,7 +147,7 @@ def read(row: Row, scope: Scope, found: Mapping[str, Any]) -> dict[str, str] | N
     """The tags that AWS reports now; None when it cannot say."""
     inline = next((found[key] for key in ("Tags", "tags", "TagList", "TagSet") if found.get(key)), None)
     if inline is not None:
-        return answers._pairs(inline)
+        return answers.pairs(inline)
     if not _tagged(row):
         return None
     try:
@@ -160,13 +160,13 @@ def read(row: Row, scope: Scope, found: Mapping[str, Any]) -> dict[str, str] | N
             answer = _call(row.service, row, scope, tagging.list)
     except (CloudError, NotImplementedError):
         return None
-    return answers._pairs(jmespath.search(tagging.at, answer) or [])
+    return answers.pairs(jmespath.search(tagging.at, answer) or [])
 
 
 class _Iam:
     """IAM names the kind of the resource in the call."""
 
-    _KINDS = {
+    _KINDS: ClassVar = {
         "aws:iam/role:Role": ("role", "RoleName", "name"),
         "aws:iam/policy:Policy": ("policy", "PolicyArn", "arn"),
         "aws:iam/openIdConnectProvider:OpenIdConnectProvider": (
@@ -194,7 +194,7 @@ class _Iam:
         if row.token not in self._KINDS:
             return None
         kind, parameter, source = self._KINDS[row.token]
-        return answers._pairs(scope.call("iam", f"list_{kind}_tags", **{parameter: scope[source]})["Tags"])
+        return answers.pairs(scope.call("iam", f"list_{kind}_tags", **{parameter: scope[source]})["Tags"])
 
 
 class _S3:
@@ -210,7 +210,7 @@ class _S3:
     def read(self, row: Row, scope: Scope) -> dict[str, str] | None:
         if row.token not in ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2"):
             return None
-        return answers._pairs(scope.call("s3", "get_bucket_tagging", Bucket=scope.id)["TagSet"])
+        return answers.pairs(scope.call("s3", "get_bucket_tagging", Bucket=scope.id)["TagSet"])
 
 
 class _Ssm:
@@ -238,7 +238,7 @@ class _Ssm:
 
     def read(self, row: Row, scope: Scope) -> dict[str, str] | None:
         answer = scope.call(self._service, "list_tags_for_resource", **self._target(scope))
-        return answers._pairs(jmespath.search(self._at, answer) or [])
+        return answers.pairs(jmespath.search(self._at, answer) or [])
 
 
 _SPECIAL: Mapping[str, Any] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]
+from google.protobuf import json_format, struct_pb2
 
 from scripts.local.cloud.backend import UNKNOWN, Archive, Asset, Properties
 
@@ -89,6 +89,6 @@ def _wire(value: Any) -> Any:
         return {SIGNATURE: Kind.ASSET.value, **{key: item for key, item in fields.items() if item is not None}}
     if isinstance(value, Archive):
         parts = None if value.parts is None else {key: _wire(item) for key, item in value.parts.items()}
-        fields: dict[str, Any] = {"hash": value.hash, "path": value.path, "uri": value.uri, "assets": parts}
-        return {SIGNATURE: Kind.ARCHIVE.value, **{key: item for key, item in fields.items() if item is not None}}
+        whole = {"hash": value.hash, "path": value.path, "uri": value.uri, "assets": parts}
+        return {SIGNATURE: Kind.ARCHIVE.value, **{key: item for key, item in whole.items() if item is not None}}
     return value

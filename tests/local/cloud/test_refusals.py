@@ -17,7 +17,10 @@ from tests.support.engine import Workspace
             'pulumi.CustomResource("aws:sqs/queue:Queue", "q", {"visibilityTimeout": 3})',
             "visibilityTimeout: is not a property here; did you mean visibilityTimeoutSeconds?",
         ),
-        ('aws.sqs.Queue("q", visibility_timeout_seconds=["soon"])', "must be a number, but is list"),
+        (
+            'pulumi.CustomResource("aws:sqs/queue:Queue", "q", {"visibilityTimeoutSeconds": ["soon"]})',
+            "visibilityTimeoutSeconds: must be a number, but is list",
+        ),
         (
             'aws.rds.Instance("db", engine="postgres", allocated_storage=20, skip_final_snapshot=True, password="x",'
             ' username="u", instance_class=None)',

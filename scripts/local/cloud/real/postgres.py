@@ -8,7 +8,7 @@ import secrets
 import ssl
 from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 from moto.rds.models import rds_backends
 
 from scripts.local.cloud.table import Scope

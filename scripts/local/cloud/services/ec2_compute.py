@@ -107,11 +107,11 @@ def _direction(method: str) -> Any:
 
 
 def _template(scope: Scope) -> dict[str, Any]:
-    shape = shapes.operation("ec2", "create_launch_template").input_shape.members["LaunchTemplateData"]
+    shape = shapes.nested("ec2", "create_launch_template", "LaunchTemplateData")
     names = {"vpcSecurityGroupIds": "SecurityGroupIds", "tagSpecifications": "TagSpecifications"}
     left_out = ("name", "namePrefix", "description", "tags", "updateDefaultVersion", "defaultVersion", "region")
     wanted = {key: value for key, value in scope.inputs.items() if key not in left_out and not key.startswith("__")}
-    return shapes.parameters(shape, wanted, names)  # type: ignore[arg-type]
+    return shapes.parameters(shape, wanted, names)
 
 
 _TEMPLATE_INPUTS = (

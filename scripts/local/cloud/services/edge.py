@@ -52,7 +52,7 @@ def _rules(method: str) -> Any:
         given = scope["rules"]
         if not isinstance(given, list):
             return given
-        shape = shapes.operation("wafv2", method).input_shape.members["Rules"]
+        shape = shapes.nested("wafv2", method, "Rules")
         return shapes.parameter(shape, given, _RULE_RENAMES)
 
     return build
@@ -304,7 +304,7 @@ ROWS = (
             {
                 "CallerReference": lambda s: s.session.fresh(),
                 "HealthCheckConfig": lambda s: shapes.parameters(
-                    shapes.operation("route53", "create_health_check").input_shape.members["HealthCheckConfig"],  # type: ignore[arg-type]
+                    shapes.nested("route53", "create_health_check", "HealthCheckConfig"),
                     {k: v for k, v in s.inputs.items() if k != "tags"},
                     {
                         "ipAddress": "IPAddress",

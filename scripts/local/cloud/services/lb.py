@@ -59,7 +59,7 @@ def _actions(scope: Scope, name: str, method: str, parameter: str) -> Any:
         "forward.stickiness": "TargetGroupStickinessConfig",
         "forward.stickiness.duration": "DurationSeconds",
     }
-    shape = shapes.operation("elbv2", method).input_shape.members[parameter]
+    shape = shapes.nested("elbv2", method, parameter)
     given = scope[name]
     return given if given is UNKNOWN or given is None else shapes.parameter(shape, given, names)
 

@@ -90,7 +90,7 @@ def _as(method: str, parameter: str, names: dict[str, str], *inputs: str) -> Any
     """The inputs as ``parameter`` of ``method``, matched by name."""
 
     def build(scope: Scope) -> Any:
-        shape = shapes.operation("s3", method).input_shape.members[parameter]
+        shape = shapes.nested("s3", method, parameter)
         return shapes.parameter(shape, {name: scope[name] for name in inputs if scope[name] is not None}, names)
 
     return build
