@@ -52,10 +52,10 @@ class BrokerArgs:
 class Broker(pulumi.ComponentResource):
     """A RabbitMQ broker and the user that the services share."""
 
-    endpoint: pulumi.Output[str]
-    """``amqps://host:port``"""
+    address: pulumi.Output[str]
+    """``host:port`` of AMQP over TLS."""
     secret: secretsmanager.Secret
-    """{username, password, endpoint}"""
+    """{username, password, address}"""
 
     def __init__(
         self,
@@ -108,10 +108,10 @@ class Broker(pulumi.ComponentResource):
             tags=context.tags(name),
             opts=context.keep(child),
         )
-        self.endpoint = broker.instances.apply(lambda nodes: _amqps(nodes[0].endpoints))
+        self.address = broker.instances.apply(lambda nodes: _amqps(nodes[0].endpoints))
         self.secret = secrets.keep(
             f"{name}-credentials",
-            {"username": _USER, "password": password, "endpoint": self.endpoint},
+            {"username": _USER, "password": password, "address": self.address},
             about="The user with which the services reach the broker",
         )
         for role, says, runbook, metric, severity, above in (
@@ -144,11 +144,11 @@ class Broker(pulumi.ComponentResource):
                 severity=severity,
                 opts=child,
             )
-        self.register_outputs({"endpoint": self.endpoint})
+        self.register_outputs({"address": self.address})
 
 
 def _amqps(endpoints: Sequence[str] | None) -> str:
     found = [endpoint for endpoint in endpoints or () if endpoint.startswith("amqps://")]
     if not found:
         raise ValueError(f"the broker has endpoints {list(endpoints or ())} and none is amqps: it must be RabbitMQ")
-    return found[0]
+    return found[0].removeprefix("amqps://")

@@ -28,7 +28,6 @@ _BYTES_PER_CONNECTION, _USABLE_MEMORY = 9_531_392, 0.85
 MEMORY_GIB = {"db.t4g.micro": 1, "db.t4g.small": 2, "db.t4g.medium": 4, "db.m7g.large": 8, "db.r7g.large": 16}
 # Kept free for superusers, migrations, monitoring and the person on call.
 _RESERVED_CONNECTIONS = 15
-_MASTER = "owner"
 
 
 def max_connections(instance_class: str) -> int:
@@ -166,7 +165,7 @@ class Database(pulumi.ComponentResource):
             engine_version=ENGINE_VERSION,
             instance_class=args.instance_class,
             db_name=self.database,
-            username=_MASTER,
+            username=f"{args.service}_owner",
             manage_master_user_password=True,
             master_user_secret_kms_key_id=key.arn,
             port=PORT,

@@ -97,13 +97,12 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
 def _secrets(service: ServiceName, provider: _Provider, data: Data) -> SecretEnvironment:
     sources: dict[str, tuple[pulumi.Input[str], str]] = {
         **_all("db", data.databases[service].service_secret, "username", "password", "host", "port", "database"),
-        **_all("mq", data.broker.secret, "username", "password", "endpoint"),
+        **_all("mq", data.broker.secret, "username", "password", "address"),
         "key": (provider.secret.name, "key"),
     }
     variables = {
         "DATABASE_URL": _DATABASE_URL,
-        # The broker's endpoint is amqps://host:port; credentials go between.
-        "AMQP_URL": 'amqps://{{ .mq_username }}:{{ .mq_password }}@{{ .mq_endpoint | trimPrefix "amqps://" }}/',
+        "AMQP_URL": "amqps://{{ .mq_username }}:{{ .mq_password }}@{{ .mq_address }}/",
         provider.variable: "{{ .key }}",
     }
     if service == "booking":
