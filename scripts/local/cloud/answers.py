@@ -119,5 +119,6 @@ def pairs(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return {find(item, "key"): find(item, "value") for item in value if find(item, "key") is not None}
+        spelled = [{key.lower().removeprefix("tag"): entry for key, entry in item.items()} for item in value]
+        return {item["key"]: item.get("value", "") for item in spelled if "key" in item}
     return None
