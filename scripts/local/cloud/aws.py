@@ -36,8 +36,9 @@ from scripts.local.cloud.services import rows
 from scripts.local.cloud.session import CloudError, Session
 from scripts.local.cloud.table import Call, Row, Scope
 
-# Settings of the provider that say how to reach AWS or which account: accepted, as they mean nothing to a simulation.
-_SETTINGS = frozenset({"region", "defaultTags", "ignoreTags", "version", "pluginDownloadURL"})
+
+class _Exists(Exception):
+    """What is to be made has the id of something that is kept already."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ class AwsBackend:
             if fault := faults.failure(resource.type, resource.name, half_way=True):
                 raise CloudError(fault.code, fault.message, row.create.method)
             self._complete(row, scope, answer)
+        except _Exists as error:
+            raise RuntimeError(f"creating {resource.type} {resource.name!r}: {error}") from error
         except Exception as error:
             state = {**_public(inputs), **scope.state, "__partial": True}
             raise PartiallyCreated(scope.id, state, f"{resource.type} {resource.name!r}: {error}", inputs) from error
@@ -140,6 +143,10 @@ class AwsBackend:
     def _complete(self, row: Row, scope: Scope, answer: dict[str, Any]) -> None:
         scope.state = {**_public(scope.inputs)}
         if uses_store(row):
+            if not row.upsert and self.session.kept(scope.region, row.token, scope.id) is not None:
+                raise _Exists(
+                    f"AlreadyExists: {scope.id} is there already, made by another resource ({row.create.method})"
+                )
             self._state(row, scope, answer, answer)
             self.session.keep(scope.region, row.token, scope.id, scope.state)
         else:

@@ -72,3 +72,16 @@ def test_what_others_still_use_cannot_be_deleted(workspace: Workspace, client: C
 
     client("ec2").delete_subnet(SubnetId=subnet)
     assert workspace.destroy().ok
+
+
+def test_what_is_there_already_is_not_made_twice(workspace: Workspace) -> None:
+    workspace.program(
+        """
+    for name in ("one", "two"):
+        aws.elasticache.UserGroup(name, engine="redis", user_group_id="people", user_ids=["default"])
+    """
+    )
+    refused = workspace.up()
+    assert not refused.ok
+    assert "AlreadyExists: people is there already" in refused.output
+    assert workspace.destroy().ok
