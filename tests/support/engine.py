@@ -51,7 +51,8 @@ class Workspace:
         self._env = {**environment.for_engine(engine, state, debug_providers), "PULUMI_HOME": str(root / "home")}
         self._env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
         (root / "Pulumi.yaml").write_text(
-            f"name: sample\nruntime:\n  name: python\n  options:\n    virtualenv: {Path(sys.prefix)}\nmain: program.py\n"
+            "name: sample\nmain: program.py\nruntime:\n  name: python\n  options:\n"
+            f"    virtualenv: {Path(sys.prefix)}\n"
         )
         (root / "program.py").write_text("")
         self.run("stack", "init", "test").check()

@@ -1,6 +1,7 @@
 """The aws provider: the tables of `services/` applied to one account.
 
-A create is checked by the SDK's types and botocore's model, made by moto, completed by further calls and read back; what
+A create is checked by the SDK's types and botocore's model, made by moto, completed by further calls and read back;
+what
 AWS reports fills the outputs. A property that create takes and no update takes cannot be
 changed in place: that, the SDK's documentation and the table say what a change replaces.
 """

@@ -1,6 +1,7 @@
 """Addresses and administrators of the real servers behind the simulated cloud; every part is optional.
 
-With a part given, creating the AWS resource makes the real thing (`scripts/local/cloud/real/`), and the resource's outputs and
+With a part given, creating the AWS resource makes the real thing (`scripts/local/cloud/real/`), and the resource's
+outputs and
 AWS's own answers name the real host and port. Without it they name hosts as AWS would, where nobody listens.
 """
 

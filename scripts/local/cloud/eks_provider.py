@@ -1,4 +1,5 @@
-"""The eks provider: `pulumi_eks.Cluster` and `ManagedNodeGroup` as remote components that make the real ones' aws children.
+"""The eks provider: `pulumi_eks.Cluster` and `ManagedNodeGroup` as remote components that make the real ones' aws
+children.
 
 Children are registered with the engine, so they are checked, diffed and created by the aws provider like any other.
 """
@@ -322,7 +323,9 @@ class EksProvider(Provider):
 
 
 class EksServicer(ProviderServicer):
-    """Adds what the SDK's servicer lacks for an attached provider. One construct at a time: the SDK's settings are global."""
+    """Adds what the SDK's servicer lacks for an attached provider. One construct at a time: the SDK's settings are
+    global.
+    """
 
     def __init__(self, provider: EksProvider) -> None:
         super().__init__(provider, [], "")
@@ -408,7 +411,9 @@ def _get(value: Any, wire: str, python: str) -> Any:
 
 
 def _known(value: Any) -> Any:
-    """The arguments with everything that is an output or a resource replaced by UNKNOWN: types of the rest are checked."""
+    """The arguments with everything that is an output or a resource replaced by UNKNOWN: types of the rest are
+    checked.
+    """
     if isinstance(value, pulumi.Output | pulumi.Resource):
         return UNKNOWN
     if isinstance(value, Mapping):

@@ -1,6 +1,7 @@
 """What goes wrong on demand: throttling, a create that fails or stops half way, a slow create.
 
-A fault is armed over the control endpoint, strikes the calls or resources that it names ``times`` times, and is then spent.
+A fault is armed over the control endpoint, strikes the calls or resources that it names ``times`` times, and is
+then spent.
 Drift needs no fault of its own kind: ``{"kind": "drift", ...}`` makes one AWS call at once, past the engine.
 """
 
@@ -53,7 +54,9 @@ class SlowCreate(_Fault):
 
 
 class Drift(_Fault):
-    """One AWS call made now, as somebody in the console would: ``{"service": "sqs", "method": ..., "parameters": {}}``."""
+    """One AWS call made now, as somebody in the console would: ``{"service": "sqs", "method": ..., "parameters":
+    {}}``.
+    """
 
     kind: Literal["drift"]
     service: str

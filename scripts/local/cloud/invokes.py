@@ -52,7 +52,7 @@ def invoke(
     if token not in _ANSWERS:
         raise Refused(
             "",
-            f"{token} is not in the simulated cloud yet: add it to scripts/local/cloud/invokes.py; known are: {', '.join(sorted(_ANSWERS))}",
+            f"{token} is not in the simulated cloud yet: add it to scripts/local/cloud/invokes.py",
         )
     answer = _ANSWERS[token](Question(arguments, session, region, default_tags))
     return {"id": region, "region": region, **arguments, **answer}

@@ -1,4 +1,6 @@
-"""Names for resources whose program does not give one: the logical name and seven hexadecimal digits, as the real provider."""
+"""Names for resources whose program does not give one: the logical name and seven hexadecimal digits, as the real
+provider.
+"""
 
 from __future__ import annotations
 

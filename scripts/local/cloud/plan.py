@@ -21,7 +21,9 @@ _MOTO_NAMES = {"lambda": "awslambda"}
 
 
 def request(row: Row, call: Call, scope: Scope, *, tags: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The parameters of ``call``. Inputs that the call does not take stay out; raises Refused if a function of the row does."""
+    """The parameters of ``call``. Inputs that the call does not take stay out; raises Refused if a function of the
+    row does.
+    """
     model = shapes.operation(call.service or row.service, call.method)
     shape = model.input_shape
     sent: dict[str, Any] = {}

@@ -1,4 +1,6 @@
-"""The random provider: real randomness, kept in the stack's state; any change of an input (keepers included) replaces."""
+"""The random provider: real randomness, kept in the stack's state; any change of an input (keepers included)
+replaces.
+"""
 
 from __future__ import annotations
 
@@ -126,14 +128,13 @@ _MAKERS: dict[str, Callable[[Properties], Properties]] = {
     "random:index/randomUuid:RandomUuid": _uuid,
     "random:index/randomUuid4:RandomUuid4": _uuid,
 }
+_TEXT_DEFAULTS: Properties = {
+    **dict.fromkeys(("lower", "upper", "number", "numeric", "special"), True),
+    **dict.fromkeys(("minLower", "minUpper", "minNumeric", "minSpecial"), 0),
+}
 _DEFAULTS: dict[str, Properties] = {
-    **dict.fromkeys(
-        ("random:index/randomPassword:RandomPassword", "random:index/randomString:RandomString"),
-        {
-            **dict.fromkeys(("lower", "upper", "number", "numeric", "special"), True),
-            **dict.fromkeys(("minLower", "minUpper", "minNumeric", "minSpecial"), 0),
-        },
-    ),
+    "random:index/randomPassword:RandomPassword": _TEXT_DEFAULTS,
+    "random:index/randomString:RandomString": _TEXT_DEFAULTS,
     "random:index/randomPet:RandomPet": {"length": 2, "separator": "-"},
 }
 

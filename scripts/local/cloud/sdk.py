@@ -1,6 +1,7 @@
 """The argument types of the installed Pulumi SDKs, read by introspection: the first of the three checks of an input.
 
-A generated SDK types every resource twice: a class ``VpcArgs`` whose constructor names, types and documents each input, and
+A generated SDK types every resource twice: a class ``VpcArgs`` whose constructor names, types and documents each
+input, and
 property getters on ``Vpc`` that name the outputs. Both are read once per type and cached; a module is imported only
 when a program uses one of its types.
 """

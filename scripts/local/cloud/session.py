@@ -1,4 +1,6 @@
-"""One account of the simulated cloud: the moto server, clients for it, the store beside it, and what goes wrong on demand."""
+"""One account of the simulated cloud: the moto server, clients for it, the store beside it, and what goes wrong on
+demand.
+"""
 
 from __future__ import annotations
 

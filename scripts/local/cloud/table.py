@@ -1,6 +1,7 @@
 """The form of the tables in `services/`: how a Pulumi type becomes AWS calls.
 
-A parameter is filled, in this order, from the call's own ``params``, then (``auto``) from the inputs whose names match. A
+A parameter is filled, in this order, from the call's own ``params``, then (``auto``) from the inputs whose names
+match. A
 source in ``params`` is a property name, looked up in the inputs and outputs (``id`` is the physical id), a list of
 such names, a `Literal`, or a function of the `Scope`.
 """
@@ -80,7 +81,9 @@ Output = str | Callable[[Scope, dict[str, Any]], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """One Pulumi type, equal only to itself. ``create`` None means adopting something that AWS made itself (a default route table)."""
+    """One Pulumi type, equal only to itself. ``create`` None means adopting something that AWS made itself (a
+    default route table).
+    """
 
     token: str
     service: str

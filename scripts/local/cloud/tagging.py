@@ -16,7 +16,9 @@ from scripts.local.cloud.table import Row, Scope
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """The calls of one service; ``resource`` is the parameter that names whom, ``pairs`` whether tags are key/value pairs."""
+    """The calls of one service; ``resource`` is the parameter that names whom, ``pairs`` whether tags are key/value
+    pairs.
+    """
 
     write: str
     remove: str

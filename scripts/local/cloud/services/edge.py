@@ -139,7 +139,7 @@ ROWS = (
         create=Call("create_distribution", auto=False),
         id=lambda s, _: "E" + s.session.fresh(13).upper(),
         store=True,
-        why="CloudFront's configuration nests otherwise than the provider's: kept beside moto, checked by the SDK's types",
+        why="CloudFront's configuration nests otherwise than the provider's: checked by the SDK's types alone",
         outputs={
             "arn": lambda s, _: s.arn("cloudfront", f"distribution/{s.id}", region=""),
             "domainName": lambda s, _: f"d{s.id[1:].lower()}.cloudfront.net",

@@ -1,5 +1,6 @@
 """EKS. moto has clusters and node groups; access entries, add-ons and Pod Identity are kept beside it and answered
-over the same HTTP endpoint (`beside.py`), so that boto3 sees them."""
+over the same HTTP endpoint (`beside.py`), so that boto3 sees them.
+"""
 
 from __future__ import annotations
 

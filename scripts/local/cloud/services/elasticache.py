@@ -1,4 +1,6 @@
-"""ElastiCache. moto has replication groups, subnet groups and users; user groups and parameter groups are kept beside it."""
+"""ElastiCache. moto has replication groups, subnet groups and users; user groups and parameter groups are kept
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def _passwords(scope: Scope) -> Any:
 
 
 def _forget_subnet_group(scope: Scope) -> None:
-    """moto has no call for it, but its state is in this process."""
+    """Moto has no call for it, but its state is in this process."""
     elasticache_backends[scope.session.account][scope.region].cache_subnet_groups.pop(scope.id, None)
 
 

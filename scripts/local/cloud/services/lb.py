@@ -108,6 +108,10 @@ def _protected(scope: Scope) -> None:
         )
 
 
+def _health(key: str) -> Any:
+    return lambda scope: (scope["healthCheck"] or {}).get(key)
+
+
 def _two_zones(scope: Scope) -> None:
     subnets = scope.inputs.get("subnets")
     if scope.get("loadBalancerType", "application") == "application" and isinstance(subnets, list) and len(subnets) < 2:
@@ -173,7 +177,7 @@ def _rows(package: str) -> Iterator[Row]:
         create=Call(
             "create_target_group",
             {
-                f"HealthCheck{parameter}": (lambda key: lambda s: (s["healthCheck"] or {}).get(key))(key)
+                f"HealthCheck{parameter}": _health(key)
                 for key, parameter in (
                     ("path", "Path"),
                     ("protocol", "Protocol"),

@@ -1,4 +1,6 @@
-"""RDS: instances, subnet and parameter groups, proxies. With a data plane an instance is a database on the real server."""
+"""RDS: instances, subnet and parameter groups, proxies. With a data plane an instance is a database on the real
+server.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def _unprotected(scope: Scope) -> None:
     if scope.get("deletionProtection"):
         raise Refused(
             "",
-            f"InvalidParameterCombination: {scope.id} has deletionProtection; set it to false and update before deleting",
+            f"InvalidParameterCombination: {scope.id} has deletionProtection; set it to false first",
         )
 
 

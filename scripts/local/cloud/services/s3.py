@@ -57,7 +57,7 @@ def _bucket(token: str) -> Row:
         longest=63,
         ignore_missing=("404",),
         guards=(_empty,),
-        why="inline settings of the bucket (deprecated in the provider) stay in the stack's state: use the sub-resources",
+        why="inline settings of the bucket (deprecated) stay in the stack's state: use the sub-resources",
     )
 
 
