@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def pairs(value: Any) -> Any:
+def pairs(value: Any) -> dict[str, Any] | None:
     """Tags come as a map or as a list of {Key, Value} in one of several spellings."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

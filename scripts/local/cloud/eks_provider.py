@@ -361,7 +361,7 @@ async def serve(data_plane: DataPlane) -> tuple[grpc.aio.Server, int]:
     return server, port
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
+def _given(values: dict[str, Any]) -> Any:
     return {key: value for key, value in values.items() if value is not None}
 
 

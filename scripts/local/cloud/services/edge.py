@@ -19,8 +19,8 @@ def _scope_region(scope: Scope) -> None:
 
 
 def _waf(kind: str, noun: str, key: str, update: bool = True, **more: Any) -> Row:
-    who = {"Name": "name", "Scope": "scope", "Id": "id"}
-    lock = {
+    who: dict[str, Any] = {"Name": "name", "Scope": "scope", "Id": "id"}
+    lock: dict[str, Any] = {
         **who,
         "LockToken": lambda s: s.call("wafv2", f"get_{noun}", Name=s["name"], Scope=s["scope"], Id=s.id)["LockToken"],
     }
