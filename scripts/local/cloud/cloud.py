@@ -35,6 +35,8 @@ class Cloud:
         """Start all parts; returns their addresses as the ready file holds them."""
         moto = self._listen(with_store(DomainDispatcherApplication(create_backend_app), lambda: session), self._port)
         endpoint = f"http://127.0.0.1:{moto}"
+        # Where moto's own state machines find the services that they call.
+        os.environ["MOTO_PORT"] = str(moto)
         requests.post(
             f"{endpoint}/moto-api/config", json={"stepfunctions": {"execute_state_machine": True}}, timeout=30
         ).raise_for_status()
