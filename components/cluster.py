@@ -104,6 +104,10 @@ class Cluster(pulumi.ComponentResource):
             skip_default_security_groups=True,
             create_instance_role=False,
             create_oidc_provider=False,
+            # The add-ons are this component's own, below: the module's defaults would make each a second time.
+            use_default_vpc_cni=True,
+            kube_proxy_addon_options=pulumi_eks.KubeProxyAddonOptionsArgs(enabled=False),
+            coredns_addon_options=pulumi_eks.CoreDnsAddonOptionsArgs(enabled=False),
             deletion_protection=context.production,
             tags=context.tags(name),
             opts=self._child,

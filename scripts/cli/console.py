@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.table import Table
 
-out = Console()
+# A log has no width: tables in it keep their lines whole.
+_WIDE = 160
+out = Console(width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True)
 
 # Seconds between progress lines where there is no terminal to animate (CI logs).

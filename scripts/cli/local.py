@@ -116,7 +116,9 @@ def demo(
         console.fail("there is no platform to buy from; start it with `make up`", code=2)
     with _explained():
         bought = purchase.buy(
-            layout, lambda _: None if as_json else console.err.print(_), payment_method=payment_method
+            layout,
+            lambda message: None if as_json else console.err.print(message, soft_wrap=True),
+            payment_method=payment_method,
         )
     if as_json:
         console.as_json(asdict(bought))
@@ -129,7 +131,7 @@ def demo(
     if bought.ticket:
         console.out.print(f"ticket {bought.ticket['id']}\ncode {bought.ticket['code']}", soft_wrap=True)
     for sent in bought.notifications:
-        console.out.print(f"notified {sent['to']} by {sent['workflow']}")
+        console.out.print(f"notified {sent['to']['subscriberId']} by {sent['workflow']}")
 
 
 def _layout(state: Path | None) -> Layout:
@@ -149,7 +151,7 @@ def _explained() -> Iterator[None]:
     """Turn what can go wrong into one message, and Ctrl-C into an orderly end."""
     try:
         yield
-    except (Busy, CannotObtain, Failed, MissingProgram, NotReady, purchase.DemoFailed) as error:
+    except (Busy, CannotObtain, Failed, MissingProgram, NotReady, purchase.DemoFailed, status.NotDeployed) as error:
         console.fail(str(error))
     except KeyboardInterrupt:
         console.fail("interrupted", code=130)

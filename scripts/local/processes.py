@@ -53,8 +53,8 @@ class Running:
         """The live process, or None when it has ended or the pid belongs to another program by now."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
-            alive = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
-            return process if alive else None
+            if abs(process.create_time() - self.started) < 1 and _alive(process):
+                return process
         return None
 
     def save(self, folder: Path) -> None:
@@ -99,12 +99,18 @@ def stop(running: Running) -> None:
         return
     family = [process, *process.children(recursive=True)]
     process.send_signal(running.stop)
-    with suppress(psutil.TimeoutExpired):
-        process.wait(running.grace)
+    eventually(lambda: not _alive(process), timeout=running.grace)
     for survivor in family:
         with suppress(psutil.NoSuchProcess):
             survivor.kill()
-    psutil.wait_procs(family, timeout=5)
+    eventually(lambda: not any(map(_alive, family)), timeout=5)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that only waits for its parent to notice its end does not."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @contextmanager

@@ -158,8 +158,11 @@ def _register_webhook(layout: Layout) -> None:
 def _clear(layout: Layout, say: Say) -> None:
     running = layout.running()
     # The node first: it ends its pods in order while the others still answer them.
-    for name in sorted(running, key=lambda part: part != "node"):
-        say(f"stopping {name}")
-        processes.stop(running[name])
+    if node := running.pop("node", None):
+        say("stopping node and its pods")
+        processes.stop(node)
+    say(f"stopping {len(running)} parts")
+    with ThreadPoolExecutor(max_workers=len(running) or 1) as pool:
+        list(pool.map(processes.stop, running.values()))
     if layout.folder.exists():
         shutil.rmtree(layout.folder)

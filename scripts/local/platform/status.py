@@ -31,6 +31,10 @@ _KINDS = {
 NAMESPACE = "platform"
 
 
+class NotDeployed(RuntimeError):
+    """A service is not on the cluster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One part: ``state`` is "running", "ended", or how many of its pods are ready."""
@@ -62,11 +66,11 @@ def rows(layout: Layout) -> list[Row]:
 
 
 def service_url(layout: Layout, service: str) -> str:
-    """The base URL of a service's API. Raises KeyError when the cluster has no such Service."""
+    """The base URL of a service's API. Raises NotDeployed when the cluster has none."""
     for row in _workloads(layout.recorded()["kubeconfig"]):
-        if row.name == f"{service}-api":
+        if row.name == f"{service}-api" and row.url:
             return row.url
-    raise KeyError(service)
+    raise NotDeployed(f"the platform has no {service} API yet; finish `make up` and look at `eventctl local status`")
 
 
 def _urls(record: dict[str, str]) -> dict[str, str]:
