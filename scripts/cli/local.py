@@ -87,11 +87,11 @@ def logs(
     if part in running:
         command = ["tail", f"--lines={lines}", *tail, running[part].log]
     elif any(row.name == part for row in status.rows(layout)):
-        programs = kubernetes.find()
-        if programs is None:
+        programs, record = kubernetes.find(), layout.record()
+        if programs is None or record is None:
             console.fail("kubectl is not in the tool cache: run `eventctl doctor --fix`")
         command = [
-            *(str(programs / "kubectl"), "--kubeconfig", layout.recorded()["kubeconfig"]),
+            *(str(programs / "kubectl"), "--kubeconfig", record.kubeconfig),
             *("--namespace", status.NAMESPACE, "logs", f"deployment/{part}", f"--tail={lines}", *tail),
         ]
     else:
@@ -112,11 +112,12 @@ def demo(
 ) -> None:
     """Buy a ticket on the running platform and print the saga's trail."""
     layout = _layout(state)
-    if not layout.recorded():
+    record = layout.record()
+    if record is None:
         console.fail("there is no platform to buy from; start it with `make up`", code=2)
     with _explained():
         bought = purchase.buy(
-            layout,
+            record,
             lambda message: None if as_json else console.err.print(message, soft_wrap=True),
             payment_method=payment_method,
         )

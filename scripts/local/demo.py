@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from scripts.local.platform import status
-from scripts.local.platform.layout import Layout
+from scripts.local.platform.layout import Record
 from scripts.local.processes import eventually
 
 # Seconds: a saga of five steps takes about three.
@@ -51,13 +51,13 @@ class _Person:
         return _checked(self._http.get(path))
 
 
-def buy(layout: Layout, say: Callable[[str], None], *, payment_method: str = CARD) -> Bought:
+def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CARD) -> Bought:
     """Create an event, hold a place, check out, and follow the order to its end. Raises DemoFailed.
 
     ``payment_method`` may be one of Stripe's cards that are declined: then the order ends cancelled, without a ticket.
     """
-    record, base = layout.recorded(), status.service_url(layout, "booking")
-    organiser, buyer = (_Person(base, record["issuer"], role) for role in ("organiser", "attendee"))
+    base = status.service_url(record, "booking")
+    organiser, buyer = (_Person(base, record.urls["issuer"], role) for role in ("organiser", "attendee"))
 
     starts = datetime.now(UTC) + timedelta(days=30)
     event = organiser.post("/events", {"name": "An evening of chamber music", "startsAt": starts.isoformat()})
@@ -85,7 +85,7 @@ def buy(layout: Layout, say: Callable[[str], None], *, payment_method: str = CAR
         raise DemoFailed(
             f"order {order_id} is {order['status']!r} after {_PATIENCE} s; its saga: {steps or 'not begun'}"
         )
-    delivered = httpx.get(f"{record['novu']}/_local/delivered").json()["delivered"]
+    delivered = httpx.get(f"{record.urls['novu']}/_local/delivered").json()["delivered"]
     return Bought(
         order=order,
         ticket=order["tickets"][0] if order["tickets"] else None,

@@ -68,16 +68,21 @@ class Stack:
         *,
         settings: Mapping[str, Any] | None = None,
         extra_packs: tuple[Path, ...] = (),
+        root: Path = ROOT,
     ) -> None:
-        """``settings`` replace values of the stack file, by their path (``outside.issuer``). Raises Failed."""
+        """``settings`` replace values of the stack file, by their path (``outside.issuer``); ``root`` is the checkout.
+
+        Raises Failed when there is no such stack.
+        """
         self.name, self.folder = name, folder
-        self._packs = [str(ROOT / pack) for pack in PACKS] + [str(pack) for pack in extra_packs]
-        _lay_out(name, folder / "project", settings or {})
+        self._packs = [str(root / pack) for pack in PACKS] + [str(pack) for pack in extra_packs]
+        _lay_out(root, name, folder / "project", settings or {})
         (folder / "state").mkdir(exist_ok=True)
         self.environment = {
             **environment.for_engine(engine, folder / "state", cloud.debug_providers),
             **cloud.environment(),
             "PULUMI_HOME": str(folder / "home"),
+            "PYTHONPATH": str(root),
         }
         workspace = automation.LocalWorkspace(
             work_dir=str(folder / "project"),
@@ -141,16 +146,16 @@ def _telling(say: Say, doing: str) -> Iterator[_Watcher]:
         raise Failed("\n".join(dict.fromkeys(watcher.problems)) or str(error)) from error
 
 
-def _lay_out(name: str, project: Path, settings: Mapping[str, Any]) -> None:
+def _lay_out(root: Path, name: str, project: Path, settings: Mapping[str, Any]) -> None:
     project.mkdir(parents=True, exist_ok=True)
     for source in _LINKED:
         link = project / source
         link.unlink(missing_ok=True)
-        link.symlink_to(ROOT / source)
-    shutil.copy(ROOT / "Pulumi.yaml", project)
-    stack_file = ROOT / f"Pulumi.{name}.yaml"
+        link.symlink_to(root / source)
+    shutil.copy(root / "Pulumi.yaml", project)
+    stack_file = root / f"Pulumi.{name}.yaml"
     if not stack_file.exists():
-        known = ", ".join(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
+        known = ", ".join(sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml")))
         raise Failed(f"stack {name!r} has no {stack_file.name}; stacks are {known}")
     content = yaml.safe_load(stack_file.read_text())
     for path, value in settings.items():

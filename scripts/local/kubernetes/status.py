@@ -1,4 +1,4 @@
-"""How local Kubernetes is: rows for a table, and the logs of pods."""
+"""How the workloads of a namespace are: rows for a table."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from scripts.local.kubernetes.api import Api, Object
 
-from scripts.local.kubernetes.api import Api, ApiError, Object
-from scripts.local.kubernetes.cluster import Cluster
+_KINDS = {"Deployment": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1", "Job": "/apis/batch/v1"}
+# What counts as well: a finished Job, and a workload of which it is known that it does not run here.
+_WELL = ("running", "ready", "succeeded", "not run here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,65 +23,26 @@ class Row:
     url: str
     state: str
 
+    @property
+    def ok(self) -> bool:
+        return self.state.startswith(_WELL)
 
-def status(cluster: Cluster) -> list[Row]:
-    """The API server, the node, and every workload and Service outside of kube-system."""
-    return asyncio.run(_status(cluster))
 
+def workloads(kubeconfig: Path, namespace: str) -> list[Row]:
+    """Every Deployment, StatefulSet and Job, with the URL of the Service in front of it. Raises ApiError."""
 
-def pod_logs(kubeconfig: Path, namespace: str, name: str, *, tail: int | None = None) -> Iterator[tuple[str, str]]:
-    """Pod and container (``pod/container``) with the text of its log, of every pod whose name starts with ``name``."""
-
-    async def read() -> list[tuple[str, str]]:
-        found = []
-        query = {"tailLines": tail} if tail is not None else {}
+    async def look() -> list[Row]:
         async with Api(kubeconfig) as api:
-            path = f"/api/v1/namespaces/{namespace}/pods"
-            for pod in (await api.get(path))["items"]:
-                if not pod["metadata"]["name"].startswith(name):
-                    continue
-                for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
-                    word = f"{pod['metadata']['name']}/{container['name']}"
-                    try:
-                        text = await api.get(
-                            f"{path}/{pod['metadata']['name']}/log", container=container["name"], **query
-                        )
-                    except ApiError as error:
-                        text = f"({error})"
-                    found.append((word, str(text)))
-        return found
+            within = f"/namespaces/{namespace}"
+            services = (await api.get(f"/api/v1{within}/services"))["items"]
+            pods = (await api.get(f"/api/v1{within}/pods"))["items"]
+            return [
+                Row(item["metadata"]["name"], kind, _url(item, services), _workload(item, pods))
+                for kind, group in _KINDS.items()
+                for item in (await api.get(f"{group}{within}/{kind.lower()}s"))["items"]
+            ]
 
-    yield from asyncio.run(read())
-
-
-async def _status(cluster: Cluster) -> list[Row]:
-    server = cluster.plane.url
-    async with Api(cluster.plane.kubeconfig()) as api:
-        try:
-            await api.get("/readyz")
-        except (ApiError, httpx.HTTPError) as error:
-            return [Row("kubernetes", "control plane", server, f"down: {error or type(error).__name__}")]
-        rows = [Row("kubernetes", "control plane", server, "ready")]
-        for node in (await api.get("/api/v1/nodes"))["items"]:
-            rows.append(Row(f"node/{node['metadata']['name']}", "local node", "", _node(node)))
-        services = (await api.get("/api/v1/services"))["items"]
-        for plural, path in (
-            ("deployment", "/apis/apps/v1/deployments"),
-            ("statefulset", "/apis/apps/v1/statefulsets"),
-            ("job", "/apis/batch/v1/jobs"),
-        ):
-            pods = (await api.get("/api/v1/pods"))["items"]
-            for workload in (await api.get(path))["items"]:
-                metadata = workload["metadata"]
-                name = f"{metadata['namespace']}/{metadata['name']}"
-                rows.append(Row(name, plural, _url(workload, services), _workload(workload, pods)))
-    return rows
-
-
-def _node(node: Object) -> str:
-    conditions = node["status"].get("conditions", [])
-    ready: Object = next((each for each in conditions if each["type"] == "Ready"), {})
-    return "ready" if ready.get("status") == "True" else f"not ready: {ready.get('message', 'no heartbeat')}"
+    return asyncio.run(look())
 
 
 def _workload(workload: Object, pods: list[Object]) -> str:

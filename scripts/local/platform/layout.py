@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -26,6 +26,17 @@ _BLOCKS = range(16, 128)
 
 class Busy(RuntimeError):
     """Another command is changing this platform at the moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What `up` decided: paths of files, and the URL and kind of each part by its name."""
+
+    kubeconfig: str
+    cloud: str
+    webhook_secret: str
+    urls: dict[str, str]
+    kinds: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +56,6 @@ class Layout:
         return self.folder / "parts"
 
     @property
-    def record(self) -> Path:
-        """What `up` decided: addresses and files (JSON)."""
-        return self.folder / "platform.json"
-
-    @property
     def images(self) -> Path:
         return self.folder / "images"
 
@@ -57,10 +63,20 @@ class Layout:
         """The parts that were started, by name, alive or not."""
         return Running.load(self.parts)
 
-    def recorded(self) -> dict[str, str]:
-        """What `up` wrote down; empty when there is no platform."""
-        found: dict[str, str] = json.loads(self.record.read_text()) if self.record.exists() else {}
-        return found
+    def record(self) -> Record | None:
+        """What `up` wrote down; None when there is no platform."""
+        return Record(**json.loads(self._record.read_text())) if self._record.exists() else None
+
+    def write(self, record: Record) -> None:
+        """Write it down, readable by its owner alone, whole or not at all."""
+        draft = self._record.with_suffix(".draft")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(asdict(record), indent=2))
+        draft.rename(self._record)
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "platform.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,13 +16,17 @@ from scripts.local import processes
 from scripts.local.cloud.running import Addresses
 from scripts.local.kubernetes import images
 from scripts.local.platform import parts, status
-from scripts.local.platform.layout import Layout
+from scripts.local.platform.layout import Layout, Record
 from scripts.local.stack import ROOT, Stack
 from scripts.toolchain import cache, pulumi
 from stacks.settings import SERVICES
 
 Say = Callable[[str], None]
 _NEED_FREE_GIB = 1
+
+
+class NoPlatform(RuntimeError):
+    """The command needs a platform and there is none."""
 
 
 def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = ()) -> None:
@@ -46,7 +49,7 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             _register_webhook(layout)
         except BaseException:
             # What this run started for the first time is of no use half made.
-            if fresh and not layout.record.exists():
+            if fresh and layout.record() is None:
                 _clear(layout, say)
             raise
 
@@ -65,21 +68,21 @@ def open_stack(
     images: dict[str, str] | None = None,
 ) -> Stack:
     """The platform's stack, with the addresses of the running parts and the digests of ``images``."""
-    record = layout.recorded()
-    settings: dict[str, str] = {
-        "outside.issuer": record["issuer"],
-        "outside.stripe_api": record["stripe"],
-        "outside.novu_api": record["novu"],
+    record = _record(layout)
+    settings = {
+        "outside.issuer": record.urls["issuer"],
+        "outside.stripe_api": record.urls["stripe"],
+        "outside.novu_api": record.urls["novu"],
     }
     settings |= {f"services.{service}.image_digest": digest for service, digest in (images or {}).items()}
-    cloud = Addresses.load(Path(record["cloud"]))
+    cloud = Addresses.load(Path(record.cloud))
     return Stack(parts.ENVIRONMENT, layout.folder, cloud, engine, settings=settings, extra_packs=extra_packs)
 
 
 def _whole(layout: Layout) -> bool:
     """Whether every part that was started is still alive."""
     running = layout.running()
-    return layout.record.exists() and bool(running) and all(part.process() for part in running.values())
+    return layout.record() is not None and bool(running) and all(part.process() for part in running.values())
 
 
 def _start(layout: Layout, say: Say, done: Say) -> None:
@@ -97,7 +100,10 @@ def _start(layout: Layout, say: Say, done: Say) -> None:
         for part in platform.parts:
             running = processes.start(part.server)
             running.save(layout.parts)
-            waits.append((part, pool.submit(processes.await_ready, running, part.ready, timeout=120)))
+            wait = pool.submit(processes.await_ready, running, part.ready, timeout=120)
+            waits.append((part, wait))
+            if part.gate:
+                wait.result()
         for running in platform.cluster.plane.start():
             running.save(layout.parts)
         done(f"kubernetes {platform.cluster.plane.url}")
@@ -107,15 +113,12 @@ def _start(layout: Layout, say: Say, done: Say) -> None:
             done(f"{part.server.name} {part.url}".rstrip())
     _start_node(layout, platform)
     done("node")
-    draft = layout.record.with_suffix(".draft")
-    draft.write_text(json.dumps(platform.record, indent=2))
-    draft.chmod(0o600)
-    draft.rename(layout.record)
+    layout.write(platform.record)
 
 
 def _start_node(layout: Layout, platform: parts.Platform) -> None:
     """The node's agents need the cloud's address, which is known once it is up."""
-    cloud = Addresses.load(Path(platform.record["cloud"]))
+    cloud = Addresses.load(Path(platform.record.cloud))
     cluster = dataclasses.replace(
         platform.cluster, aws_endpoint=cloud.endpoint, eks_cluster=f"{parts.ENVIRONMENT}-cluster"
     )
@@ -147,12 +150,19 @@ def _push_images(layout: Layout, stack: Stack, digests: dict[str, str]) -> None:
 
 def _register_webhook(layout: Layout) -> None:
     """Stripe is told where its events go: to payment's API, inside the cluster."""
-    record = layout.recorded()
-    url = f"{status.service_url(layout, 'payment')}/webhooks/stripe"
+    record = _record(layout)
+    url = f"{status.service_url(record, 'payment')}/webhooks/stripe"
     answer = httpx.post(
-        f"{record['stripe']}/v1/webhook_endpoints", data={"url": url, "secret": record["stripe_webhook_secret"]}
+        f"{record.urls['stripe']}/v1/webhook_endpoints", data={"url": url, "secret": record.webhook_secret}
     )
     answer.raise_for_status()
+
+
+def _record(layout: Layout) -> Record:
+    record = layout.record()
+    if record is None:
+        raise NoPlatform(f"there is no platform in {layout.folder}; start it with `make up`")
+    return record
 
 
 def _clear(layout: Layout, say: Say) -> None:

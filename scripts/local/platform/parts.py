@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -16,7 +15,7 @@ from scripts.local.certificates import Authority
 from scripts.local.cloud import data_plane, running
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
-from scripts.local.platform.layout import Layout
+from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
 from scripts.toolchain import kubernetes
@@ -26,12 +25,13 @@ REGION, ACCOUNT, ENVIRONMENT = "eu-west-3", "123456789012", "local"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A server, when it counts as ready, what it is, and its URL."""
+    """A server, when it counts as ready, what it is, and its URL. A ``gate`` is ready before the next part starts."""
 
     server: Server
     ready: Callable[[], bool]
     kind: str
     url: str
+    gate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Platform:
 
     parts: list[Part]
     cluster: Cluster
-    record: dict[str, str]
+    record: Record
 
 
 def plan(layout: Layout, block: str) -> Platform:
@@ -86,29 +86,26 @@ def plan(layout: Layout, block: str) -> Platform:
     cloud = replace(cloud, env={**cloud.env, "SSL_CERT_FILE": str(authority.bundle)})
     ready = cloud_folder / "cloud.json"
     ready.unlink(missing_ok=True)
+    started = [
+        Part(database.server, database.ready, "PostgreSQL", f"{database.host}:{database.port}"),
+        Part(cache.server, cache.ready, "Redis", f"{cache.host}:{cache.port}"),
+        Part(broker.port_mapper, broker.mapped, "RabbitMQ's port mapper", "", gate=True),
+        Part(broker.server, broker.ready, "RabbitMQ", broker.management_url),
+        stripe,
+        novu,
+        issuer,
+        Part(cloud, ready.exists, "AWS (simulated)", ""),
+    ]
     return Platform(
-        parts=[
-            Part(database.server, database.ready, "PostgreSQL", f"{database.host}:{database.port}"),
-            Part(cache.server, cache.ready, "Redis", f"{cache.host}:{cache.port}"),
-            Part(broker.port_mapper, lambda: True, "RabbitMQ's port mapper", ""),
-            Part(broker.server, broker.ready, "RabbitMQ", broker.management_url),
-            stripe,
-            novu,
-            issuer,
-            Part(cloud, ready.exists, "AWS (simulated)", ""),
-        ],
+        parts=started,
         cluster=Cluster(plane=plane, images=layout.images, region=REGION, ca_bundle=authority.bundle),
-        record={
-            "block": block,
-            "kubeconfig": str(plane.kubeconfig()),
-            "kubernetes": plane.url,
-            "cloud": str(ready),
-            "ca": str(authority.bundle),
-            "stripe": stripe.url,
-            "stripe_webhook_secret": webhook_secret,
-            "novu": novu.url,
-            "issuer": issuer.url,
-        },
+        record=Record(
+            kubeconfig=str(plane.kubeconfig()),
+            cloud=str(ready),
+            webhook_secret=webhook_secret,
+            urls={**{part.server.name: part.url for part in started}, "kube-apiserver": plane.url},
+            kinds={part.server.name: part.kind for part in started},
+        ),
     )
 
 
@@ -132,8 +129,3 @@ def _signing_key() -> str:
 
 def _nothing(_: str) -> None:
     """`eventctl local up` has already obtained the tools, with progress."""
-
-
-def bundle(layout: Layout) -> Path:
-    """The certificates that clients of the platform trust."""
-    return layout.folder / "tls" / "bundle.pem"

@@ -30,6 +30,7 @@ class RabbitMQ:
     host: str
     port: int
     management_port: int
+    mapper_port: int
     password: str
     ca: Path
 
@@ -42,6 +43,10 @@ class RabbitMQ:
         """AMQP URL of the administrator on ``vhost``."""
         name = "%2F" if vhost == "/" else vhost
         return f"amqps://{ADMIN}:{self.password}@{self.host}:{self.port}/{name}"
+
+    def mapped(self) -> bool:
+        """Whether the port mapper answers; a node started before that would start a daemon of its own."""
+        return processes.listening("127.0.0.1", self.mapper_port)
 
     def ready(self) -> bool:
         """Whether AMQP is served and the management interface says that the node is healthy."""
@@ -122,6 +127,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> R
         host=host,
         port=port,
         management_port=management,
+        mapper_port=mapper,
         password=secret.read_text(),
         ca=authority.ca,
     )
@@ -132,7 +138,7 @@ def running(folder: Path, host: str = "127.0.0.1") -> Iterator[RabbitMQ]:
     """A node for the length of a ``with`` block."""
     rabbitmq = create(folder / "rabbitmq", host, Authority.create(folder), port=processes.free_port(host))
     with (
-        processes.serving(rabbitmq.port_mapper, lambda: True),
+        processes.serving(rabbitmq.port_mapper, rabbitmq.mapped),
         processes.serving(rabbitmq.server, rabbitmq.ready),
     ):
         yield rabbitmq
