@@ -1,0 +1,1 @@
+"""Measurements, each as a ratio to a floor that the same run measured on the same machine."""

@@ -1,0 +1,58 @@
+"""The load generator, a process of its own: `python -m scripts.bench.load URL TICKET_TYPE`, one token a line on stdin.
+
+Each token is a buyer who asks for one hold after the other over a connection that stays open. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+import uuid
+from collections import Counter
+
+import aiohttp
+import uvloop
+
+
+async def hold(url: str, ticket_type: str, tokens: list[str], *, seconds: float, most: int) -> dict[str, object]:
+    """Ask for holds during ``seconds``, ``most`` at the most; returns counts by HTTP status and the time taken."""
+    statuses: Counter[int] = Counter()
+    body = {"ticketTypeId": ticket_type, "quantity": 1}
+    asked = 0
+    deadline = time.perf_counter() + seconds
+
+    async def buyer(session: aiohttp.ClientSession, token: str) -> None:
+        nonlocal asked
+        while time.perf_counter() < deadline and asked < most:
+            asked += 1
+            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
+            async with session.post(url, json=body, headers=headers) as answer:
+                await answer.read()
+                statuses[answer.status] += 1
+
+    timeout = aiohttp.ClientTimeout(total=seconds + 30)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=len(tokens)), timeout=timeout) as session:
+        began = time.perf_counter()
+        await asyncio.gather(*(buyer(session, token) for token in tokens))
+        took = time.perf_counter() - began
+    return {"statuses": {str(status): count for status, count in statuses.items()}, "seconds": took}
+
+
+def main() -> None:
+    """Read the command line and stdin, generate the load, print the counts."""
+    parser = argparse.ArgumentParser(prog="scripts.bench.load", description="Ask for holds on loopback.")
+    parser.add_argument("url")
+    parser.add_argument("ticket_type")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long (default 5)")
+    parser.add_argument("--most", type=int, default=200_000, help="requests at the most (default 200000)")
+    arguments = parser.parse_args()
+    tokens = sys.stdin.read().split()
+    found = hold(arguments.url, arguments.ticket_type, tokens, seconds=arguments.seconds, most=arguments.most)
+    print(json.dumps(uvloop.run(found)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""pgbench: what PostgreSQL itself does with the hold statement, one transaction for each hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from scripts.local.servers import binaries
+from services.booking.adapters.allocator import TAKE
+from services.booking.domain import HOLD_SECONDS
+
+_RATE = re.compile(r"^tps = ([0-9.]+) \(without initial connection time\)", re.MULTILINE)
+_FAILED = re.compile(r"^number of failed transactions: (\d+)", re.MULTILINE)
+
+
+class Unreadable(RuntimeError):
+    """pgbench failed, or said something else than expected; the message is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Transactions per second without the time to connect, and how many failed."""
+
+    rate: float
+    failed: int
+
+
+def script(ticket_type: uuid.UUID) -> str:
+    """The allocator's own statement with a batch of one, as a pgbench script: the naive way to hold."""
+    values = {
+        "$1": f"'{ticket_type}'::uuid",
+        "$2": "1",
+        "$3": "ARRAY[gen_random_uuid()]",
+        "$4": "ARRAY['buyer-' || :client_id]",
+        "$5": "ARRAY[1]",
+        "$6": str(HOLD_SECONDS),
+    }
+    statement = " ".join(TAKE.split())
+    for parameter, value in values.items():
+        statement = statement.replace(parameter, value)
+    return f"{statement};\n"
+
+
+def run(url: str, ca: Path, ticket_type: uuid.UUID, *, clients: int, seconds: int) -> Outcome:
+    """Hold for ``seconds`` with ``clients`` connections at a time. Raises Unreadable."""
+    target = urlsplit(url)
+    env = {
+        **os.environ,
+        "PGHOST": target.hostname or "",
+        "PGPORT": str(target.port or 5432),
+        "PGUSER": unquote(target.username or ""),
+        "PGPASSWORD": unquote(target.password or ""),
+        "PGDATABASE": target.path.lstrip("/"),
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(ca),
+    }
+    pgbench = binaries.find("postgres").with_name("pgbench")
+    options = ["--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--time={seconds}", "--file=-"]
+    done = subprocess.run(
+        [str(pgbench), *options], input=script(ticket_type), env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Unreadable(f"pgbench ended with {done.returncode}:\n{done.stderr.strip()[-2000:]}")
+    return parse(done.stdout)
+
+
+def parse(said: str) -> Outcome:
+    """Read pgbench's summary. Raises Unreadable when it has no rate."""
+    rate, failed = _RATE.search(said), _FAILED.search(said)
+    if rate is None:
+        raise Unreadable(f"pgbench printed no rate:\n{said.strip()[-2000:]}")
+    return Outcome(float(rate[1]), int(failed[1]) if failed else 0)
