@@ -58,7 +58,7 @@ def interleaved(arms: Mapping[str, Sample], repeats: int, say: Callable[[str], N
     """
     taken: dict[str, list[float]] = {name: [] for name in arms}
     for number in range(repeats):
-        for name in arms if number % 2 == 0 else reversed(arms):
+        for name in list(arms)[:: 1 if number % 2 == 0 else -1]:
             say(f"{name}, {number + 1} of {repeats}")
             taken[name].append(arms[name]())
     return {name: tuple(samples) for name, samples in taken.items()}
