@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -175,13 +174,16 @@ def main() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     port = server.add_insecure_port("127.0.0.1:0")
-    ended = threading.Event()
     # The engine ends its plugins with SIGINT, and Ctrl-C at the terminal arrives here too: both are an orderly end.
+    # A pipe, because a handler that sets an Event while the same thread waits on it can block for ever.
+    wake, signalled = os.pipe()
+    os.set_blocking(signalled, False)
+    signal.set_wakeup_fd(signalled)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: None)
     server.start()
     print(port, flush=True)
-    ended.wait()
+    os.read(wake, 1)
     host.end_children()
     server.stop(grace=1).wait()
 

@@ -171,8 +171,9 @@ def _clear(layout: Layout, say: Say) -> None:
     if node := running.pop("node", None):
         say("stopping node and its pods")
         processes.stop(node)
-    say(f"stopping {len(running)} parts")
-    with ThreadPoolExecutor(max_workers=len(running) or 1) as pool:
-        list(pool.map(processes.stop, running.values()))
+    if running:
+        say(f"stopping {len(running)} parts")
+        with ThreadPoolExecutor(max_workers=len(running)) as pool:
+            list(pool.map(processes.stop, running.values()))
     if layout.folder.exists():
         shutil.rmtree(layout.folder)

@@ -104,7 +104,11 @@ def plan(layout: Layout, block: str) -> Platform:
             cloud=str(ready),
             webhook_secret=webhook_secret,
             urls={**{part.server.name: part.url for part in started}, "kube-apiserver": plane.url},
-            kinds={part.server.name: part.kind for part in started},
+            kinds={
+                **{part.server.name: part.kind for part in started},
+                "node": "Kubernetes node",
+                "external-secrets": "external-secrets (stand-in)",
+            },
         ),
     )
 

@@ -1,0 +1,232 @@
+"""The newcomer's path, through the command line alone: up, look around, buy a ticket, up again, down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import psutil
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from scripts.local.cloud.running import Addresses
+from scripts.local.platform import lifecycle
+from scripts.local.platform.layout import Layout, Record
+from scripts.toolchain import kubernetes, pulumi
+
+EVENTCTL = Path(sys.executable).with_name("eventctl")
+# Seconds: the platform is up in about 80 on two idle cores.
+PATIENCE = 420
+pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(PATIENCE * 2)]
+
+
+def eventctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `eventctl` as a person would."""
+    return subprocess.run(
+        [EVENTCTL, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform of this test session's own."""
+
+    layout: Layout
+    record: Record
+
+    def eventctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return eventctl(*arguments, "--state", str(self.layout.folder))
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of its cloud."""
+        cloud = Addresses.load(Path(self.record.cloud))
+        make: Any = boto3.client
+        return make(
+            service,
+            endpoint_url=cloud.endpoint,
+            region_name=cloud.region,
+            aws_access_key_id="simulated",
+            aws_secret_access_key="simulated",
+        )
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform") / "state"
+    try:
+        done = eventctl("local", "up", "--state", str(folder))
+        assert done.returncode == 0, done.stderr
+        layout = Layout(folder)
+        record = layout.record()
+        assert record is not None
+        yield Platform(layout, record)
+    finally:
+        eventctl("local", "down", "--state", str(folder))
+
+
+def test_every_part_is_listed_with_name_kind_url_and_state(platform: Platform) -> None:
+    done = platform.eventctl("local", "status", "--json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0, rows
+    assert all(set(row) == {"name", "kind", "url", "state"} for row in rows)
+    names = {row["name"] for row in rows}
+    assert {"postgres", "redis", "rabbitmq", "cloud", "kube-apiserver", "node"} <= names
+    assert {"booking-api", "payment-worker", "notification-consumer"} <= names
+
+
+def test_a_ticket_is_bought_and_its_code_verifies(platform: Platform) -> None:
+    done = platform.eventctl("demo", "--json")
+    assert done.returncode == 0, done.stderr
+    bought = json.loads(done.stdout)
+    assert bought["order"]["status"] == "completed"
+    assert [step["step"] for step in bought["saga"]["steps"] if step["outcome"] == "succeeded"] == [
+        "AuthorisePayment",
+        "ConfirmSeats",
+        "CapturePayment",
+        "IssueTickets",
+        "SendNotification",
+    ]
+    assert bought["ticket"]["code"]
+    assert [sent["workflow"] for sent in bought["notifications"]] == ["order-completed"]
+    url = next(row["url"] for row in _status(platform) if row["name"] == "booking-api")
+    load_pem_public_key(httpx.get(f"{url}/tickets/public-key").content)
+
+
+def test_a_declined_card_ends_in_a_cancelled_order_without_a_ticket(platform: Platform) -> None:
+    bought = json.loads(platform.eventctl("demo", "--json", "--payment-method", "pm_card_visa_chargeDeclined").stdout)
+    assert bought["order"]["status"] == "cancelled"
+    assert bought["ticket"] is None
+    assert bought["saga"]["steps"][0]["error"] == "Payment.Declined"
+
+
+def test_the_engines_state_and_aws_agree_on_what_exists(platform: Platform) -> None:
+    engine = pulumi.find()
+    assert engine is not None
+    resources = lifecycle.open_stack(platform.layout, engine).export()["resources"]
+
+    def recorded(kind: str) -> set[str]:
+        return {item["id"] for item in resources if item["type"] == kind}
+
+    queues = platform.aws("sqs").list_queues()["QueueUrls"]
+    assert set(queues) == recorded("aws:sqs/queue:Queue")
+    databases = platform.aws("rds").describe_db_instances()["DBInstances"]
+    assert {item["DbiResourceId"] for item in databases} | {
+        item["DBInstanceIdentifier"] for item in databases
+    } >= recorded("aws:rds/instance:Instance")
+    assert len(databases) == 3
+    machines = platform.aws("stepfunctions").list_state_machines()["stateMachines"]
+    assert {item["stateMachineArn"] for item in machines} == recorded("aws:sfn/stateMachine:StateMachine")
+    clusters = platform.aws("eks").list_clusters()["clusters"]
+    assert set(clusters) == recorded("aws:eks/cluster:Cluster")
+
+
+def test_the_registry_answers_for_the_images_that_run(platform: Platform) -> None:
+    (found,) = platform.aws("ecr").describe_images(repositoryName="local/booking")["imageDetails"]
+    shown = _kubectl(platform, "get", "deployment", "booking-api", "-o", "jsonpath={..image}")
+    assert shown.endswith(f"@{found['imageDigest']}")
+
+
+def test_kubectl_works_with_the_kubeconfig_that_the_stack_exports(platform: Platform, tmp_path: Path) -> None:
+    engine = pulumi.find()
+    assert engine is not None
+    exported = lifecycle.open_stack(platform.layout, engine).outputs()["kubeconfig"]
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(exported if isinstance(exported, str) else json.dumps(exported))
+    assert "booking-api" in _kubectl(platform, "get", "deployments", "-o", "name", kubeconfig=str(kubeconfig))
+
+
+def test_logs_are_shown_by_the_name_in_the_table(platform: Platform) -> None:
+    assert platform.eventctl("local", "logs", "postgres", "--lines", "3").stdout
+    assert platform.eventctl("local", "logs", "booking-api", "--lines", "3").stdout
+    refused = platform.eventctl("local", "logs", "bookings")
+    assert refused.returncode == 2
+    assert "no part is called 'bookings'; parts are" in refused.stderr
+
+
+def test_up_again_changes_nothing(platform: Platform) -> None:
+    before = {name: part.pid for name, part in platform.layout.running().items()}
+    done = platform.eventctl("local", "up")
+    assert done.returncode == 0, done.stderr
+    summary = next(line for line in done.stderr.splitlines() if "stack" in line and "same" in line)
+    assert summary.split("stack ")[1].endswith(" same")
+    assert "," not in summary.split("stack ")[1]
+    assert {name: part.pid for name, part in platform.layout.running().items()} == before
+
+
+def test_two_commands_do_not_change_one_platform_at_the_same_time(platform: Platform) -> None:
+    with platform.layout.locked():
+        done = platform.eventctl("local", "up")
+    assert done.returncode == 1
+    assert "another eventctl is changing the platform" in done.stderr
+
+
+def test_a_violating_pack_stops_up_before_anything_changes(platform: Platform, tmp_path: Path) -> None:
+    """Run last but one: the pack forbids what every environment has."""
+    pack = tmp_path / "strict"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text(
+        f"runtime:\n  name: python\n  options:\n    virtualenv: {Path(sys.prefix)}\n"
+    )
+    (pack / "__main__.py").write_text(
+        "from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy\n"
+        "def check(args, report):\n"
+        "    if args.resource_type == 'aws:sqs/queue:Queue':\n"
+        "        report('fifoQueue is absent, it must be true. Set fifoQueue')\n"
+        "PolicyPack(name='strict', enforcement_level=EnforcementLevel.MANDATORY, policies=["
+        "ResourceValidationPolicy(name='fifo-only', description='Queues keep their order', validate=check)])\n"
+    )
+    done = platform.eventctl("local", "up", "--policy-pack", str(pack))
+    assert done.returncode == 1
+    assert "policy fifo-only" in done.stderr
+    assert "saga-booking" in done.stderr
+    assert "fifoQueue is absent, it must be true. Set fifoQueue" in done.stderr
+
+
+def test_destroy_leaves_nothing_in_the_cloud_and_down_leaves_nothing_on_the_machine(platform: Platform) -> None:
+    engine = pulumi.find()
+    assert engine is not None
+    stack = lifecycle.open_stack(platform.layout, engine)
+    stack.destroy(lambda _: None)
+    assert stack.export().get("resources", []) == []
+    assert "QueueUrls" not in platform.aws("sqs").list_queues()
+    assert platform.aws("rds").describe_db_instances()["DBInstances"] == []
+    vpcs = platform.aws("ec2").describe_vpcs()["Vpcs"]
+    assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
+
+    pids = [part.pid for part in platform.layout.running().values()]
+    done = platform.eventctl("local", "down")
+    assert done.returncode == 0, done.stderr
+    assert not platform.layout.folder.exists()
+    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    assert not _mentioning(str(platform.layout.folder))
+
+
+def _status(platform: Platform) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = json.loads(platform.eventctl("local", "status", "--json").stdout)
+    return rows
+
+
+def _kubectl(platform: Platform, *arguments: str, kubeconfig: str | None = None) -> str:
+    programs = kubernetes.find()
+    assert programs is not None
+    command = [str(programs / "kubectl"), "--kubeconfig", kubeconfig or platform.record.kubeconfig, "-n", "platform"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _mentioning(text: str) -> list[str]:
+    """Command lines of other processes that mention ``text``."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if text in line and process.info["pid"] != os.getpid() and "pytest" not in line:
+            found.append(line)
+    return found
