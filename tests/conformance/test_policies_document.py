@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pulumi_policy import ResourceValidationPolicy, StackValidationPolicy
+from pulumi_policy.policy import Policy
 
 from policies.rules import compute, data
 from tests.conformance.runbook_names import ROOT
 
 
-def row(rule: ResourceValidationPolicy | StackValidationPolicy) -> str:
+def row(rule: Policy) -> str:
     """How the document lists a rule."""
     assert rule.tags
     assert rule.severity
