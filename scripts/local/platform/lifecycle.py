@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 
 from scripts.local import processes
 from scripts.local.cloud.running import Addresses
@@ -40,16 +41,17 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
         try:
             if fresh:
                 _clear(layout, say)
-                _start(layout, say, done)
+                start_parts(layout, say, done)
             digests = _images(layout)
             stack = open_stack(layout, engine, extra_packs=extra_packs, images=digests)
             changes = stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
             _push_images(layout, stack, digests)
             _register_webhook(layout)
-        except BaseException:
-            # What this run started for the first time is of no use half made.
-            if fresh and layout.record() is None:
+        except BaseException as error:
+            # What this run began is of no use half made; a failure of the program leaves the servers to be looked at.
+            if fresh and (layout.record() is None or isinstance(error, KeyboardInterrupt)):
+                _end_engine(layout)
                 _clear(layout, say)
             raise
 
@@ -85,7 +87,8 @@ def _whole(layout: Layout) -> bool:
     return layout.record() is not None and bool(running) and all(part.process() for part in running.values())
 
 
-def _start(layout: Layout, say: Say, done: Say) -> None:
+def start_parts(layout: Layout, say: Say, done: Say) -> None:
+    """Start servers, cloud and Kubernetes, and write down where they are. The caller holds the lock."""
     layout.folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(layout.folder).free / cache.GIB
     if free < _NEED_FREE_GIB:
@@ -163,6 +166,18 @@ def _record(layout: Layout) -> Record:
     if record is None:
         raise NoPlatform(f"there is no platform in {layout.folder}; start it with `make up`")
     return record
+
+
+def _end_engine(layout: Layout) -> None:
+    """An interrupted engine is a child of ours that still writes into the folder."""
+    parts_of_platform = {part.pid for part in layout.running().values()}
+    children = [child for child in psutil.Process().children() if child.pid not in parts_of_platform]
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
+    _, left = psutil.wait_procs(children, timeout=10)
+    for child in left:
+        child.kill()
 
 
 def _clear(layout: Layout, say: Say) -> None:

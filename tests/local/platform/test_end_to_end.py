@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,18 +20,9 @@ from scripts.local.cloud.running import Addresses
 from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout, Record
 from scripts.toolchain import kubernetes, pulumi
+from tests.local.platform.support import PATIENCE, eventctl, mentioning
 
-EVENTCTL = Path(sys.executable).with_name("eventctl")
-# Seconds: the platform is up in about 80 on two idle cores.
-PATIENCE = 420
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(PATIENCE * 2)]
-
-
-def eventctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `eventctl` as a person would."""
-    return subprocess.run(
-        [EVENTCTL, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
-    )
 
 
 @dataclass(frozen=True)
@@ -206,7 +196,7 @@ def test_destroy_leaves_nothing_in_the_cloud_and_down_leaves_nothing_on_the_mach
     assert done.returncode == 0, done.stderr
     assert not platform.layout.folder.exists()
     assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
-    assert not _mentioning(str(platform.layout.folder))
+    assert not mentioning(str(platform.layout.folder))
 
 
 def _status(platform: Platform) -> list[dict[str, str]]:
@@ -220,13 +210,3 @@ def _kubectl(platform: Platform, *arguments: str, kubeconfig: str | None = None)
     command = [str(programs / "kubectl"), "--kubeconfig", kubeconfig or platform.record.kubeconfig, "-n", "platform"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _mentioning(text: str) -> list[str]:
-    """Command lines of other processes that mention ``text``."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if text in line and process.info["pid"] != os.getpid() and "pytest" not in line:
-            found.append(line)
-    return found

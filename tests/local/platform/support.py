@@ -1,0 +1,31 @@
+"""`eventctl` as a person runs it, and what is left on the machine afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+EVENTCTL = Path(sys.executable).with_name("eventctl")
+# Seconds: the platform is up in about 80 on two idle cores.
+PATIENCE = 420
+
+
+def eventctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [EVENTCTL, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def mentioning(text: str) -> list[str]:
+    """Command lines of other processes that mention ``text``."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if text in line and process.info["pid"] != os.getpid() and "pytest" not in line:
+            found.append(line)
+    return found
