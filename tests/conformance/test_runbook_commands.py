@@ -16,7 +16,7 @@ from tests.conformance.runbook_names import ROOT
 GLOBAL = {"--query", "--output", "--region", "--max-items", "--page-size", "--no-paginate", "--profile"}
 # Commands of the CLI that are no operation of the API.
 CLIENT_SIDE = {("eks", "update-kubeconfig"): {"--name", "--alias", "--role-arn"}}
-# Options that the CLI calls otherwise than the API, as theirs would hide its own (aws-cli, customizations/argrename.py).
+# Options that the CLI renames, as they would hide its own (aws-cli, customizations/argrename.py).
 RENAMED = {
     ("stepfunctions", "send-task-success"): {"--output": "--task-output"},
     ("sns", "subscribe"): {"--endpoint": "--notification-endpoint"},
