@@ -17,6 +17,7 @@ import yaml
 from pulumi import automation
 from pulumi.automation import events
 
+from scripts.local.cloud import recovery
 from scripts.local.cloud.running import Addresses
 from scripts.toolchain import environment
 from scripts.toolchain.pulumi import Engine
@@ -75,6 +76,7 @@ class Stack:
         Raises Failed when there is no such stack.
         """
         self.name, self.folder = name, folder
+        self._control = cloud.control
         self._packs = [str(root / pack) for pack in PACKS] + [str(pack) for pack in extra_packs]
         _lay_out(root, name, folder / "project", settings or {})
         (folder / "state").mkdir(exist_ok=True)
@@ -99,7 +101,7 @@ class Stack:
 
     def up(self, say: Say) -> Mapping[str, int]:
         """Plan, judge, and only then make it so. Returns resources by operation. Raises Failed."""
-        self._unlock()
+        self._recover(say)
         self.preview(say)
         with _telling(say, "creating and updating") as watcher:
             summary = self._stack.up(on_event=watcher, policy_packs=self._packs).summary.resource_changes or {}
@@ -107,7 +109,7 @@ class Stack:
 
     def destroy(self, say: Say) -> None:
         """Delete everything, in order. Raises Failed."""
-        self._unlock()
+        self._recover(say)
         with _telling(say, "deleting") as watcher:
             self._stack.destroy(on_event=watcher)
 
@@ -131,9 +133,15 @@ class Stack:
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def _unlock(self) -> None:
-        """An engine that was killed leaves its lock; the caller holds the platform's own, so nobody else is at work."""
-        shutil.rmtree(self.folder / "state" / ".pulumi" / "locks", ignore_errors=True)
+    def _recover(self, say: Say) -> None:
+        """Clear away what an engine that was killed left. Raises Failed, also when one is at work."""
+        say("looking at what the last update left")
+        try:
+            removed = recovery.recover(self._stack, self.folder / "state", self._control)
+        except recovery.NotRecovered as error:
+            raise Failed(str(error)) from error
+        for urn in removed:
+            say(f"removed what the last update made but did not record: {urn}")
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pulumi import automation
+
 from scripts.toolchain import environment, pulumi
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -43,12 +45,12 @@ class Workspace:
 
     def __init__(self, root: Path, debug_providers: str = "", *, region: str = "eu-west-3") -> None:
         self.root = root
-        state = root / "state"
-        state.mkdir(parents=True)
+        self.state = root / "state"
+        self.state.mkdir(parents=True)
         engine = pulumi.find()
         assert engine is not None, "no Pulumi engine: run `make setup`"
         self._binary = engine.binary
-        self._env = {**environment.for_engine(engine, state, debug_providers), "PULUMI_HOME": str(root / "home")}
+        self._env = {**environment.for_engine(engine, self.state, debug_providers), "PULUMI_HOME": str(root / "home")}
         self._env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
         (root / "Pulumi.yaml").write_text(
             "name: sample\nmain: program.py\nruntime:\n  name: python\n  options:\n"
@@ -76,6 +78,19 @@ class Workspace:
             check=False,
         )
         return Command(done.returncode, done.stdout)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start ``pulumi ARGUMENTS`` on the stack and return at once; the caller ends it."""
+        command = [str(self._binary), *arguments, "--non-interactive"]
+        return subprocess.Popen(
+            command, cwd=self.root, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def automated(self) -> automation.Stack:
+        """The stack, for code that takes one of the Automation API."""
+        command = automation.PulumiCommand(root=str(self._binary.parents[1]), skip_version_check=True)
+        project = automation.LocalWorkspace(work_dir=str(self.root), env_vars=self._env, pulumi_command=command)
+        return automation.Stack.select("test", project)
 
     def up(self, *arguments: str) -> Result:
         """Run ``pulumi up``; a failure is in the result, not raised."""

@@ -141,6 +141,9 @@ class Backend(Protocol):
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Created:
         """Make it. ``timeout`` is in seconds, 0 for the default. Raises PartiallyCreated when only half was made."""
 
+    def id_ahead(self, resource: Resource, inputs: Properties) -> str:
+        """The id that a create will give; "" where only the cloud knows."""
+
     def read(self, resource: Resource, id: str, state: Properties, inputs: Properties) -> Found:
         """The resource as it is now (``state`` and ``inputs`` are {} on import); raises NotFound when it is gone."""
 

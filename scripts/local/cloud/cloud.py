@@ -17,6 +17,7 @@ from scripts.local.cloud.backend import Backend
 from scripts.local.cloud.beside import with_store
 from scripts.local.cloud.control import control_app
 from scripts.local.cloud.data_plane import DataPlane
+from scripts.local.cloud.journal import Journal
 from scripts.local.cloud.random_provider import RandomBackend
 from scripts.local.cloud.servicer import ProviderServicer, serve
 from scripts.local.cloud.session import Session
@@ -27,6 +28,7 @@ class Cloud:
 
     def __init__(self, region: str, account: str, data_plane: DataPlane, port: int = 0) -> None:
         self._region, self._account, self._data_plane, self._port = region, account, data_plane, port
+        self._journal = Journal()
         self._http: list[BaseWSGIServer] = []
         self._grpc: list[grpc.Server] = []
         self._aio: grpc.aio.Server | None = None
@@ -41,7 +43,7 @@ class Cloud:
             f"{endpoint}/moto-api/config", json={"stepfunctions": {"execute_state_machine": True}}, timeout=30
         ).raise_for_status()
         session = Session(endpoint, self._account, data_plane=self._data_plane)
-        control = self._listen(control_app(session, self._region), 0)
+        control = self._listen(control_app(session, self._region, self._journal), 0)
         self._aio, eks = await eks_provider.serve(self._data_plane)
         ports = {
             "aws": self._provider(AwsBackend(session, self._region)),
@@ -74,7 +76,7 @@ class Cloud:
         return int(server.server_port)
 
     def _provider(self, backend: Any) -> int:
-        server, port = serve(ProviderServicer(backend))
+        server, port = serve(ProviderServicer(backend, self._journal))
         self._grpc.append(server)
         return port
 

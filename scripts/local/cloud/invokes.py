@@ -12,7 +12,8 @@ from scripts.local.cloud.backend import Properties, Refused
 from scripts.local.cloud.session import CloudError, Session
 
 # Accounts and zones of AWS's own, per region (AWS documentation: "Elastic Load Balancing endpoints and quotas",
-# "Configure standard logging", "Enable access logs").
+# "Configure standard logging", "Enable access logs"; the same values are in terraform-provider-aws 5, in its data
+# sources aws_elb_service_account and aws_lb_hosted_zone_id).
 _CLOUDFRONT_LOGS = "c4c1ede66af53448b93c283ce9448c4ba468c9432aa01d700d3878632f77d2d0"
 _ELB_ACCOUNTS = {
     "eu-west-1": "156460612806",
@@ -20,11 +21,19 @@ _ELB_ACCOUNTS = {
     "eu-central-1": "054676820928",
     "us-east-1": "127311923021",
 }
-_ALB_ZONES = {
-    "eu-west-1": "Z32O12XQLNTSW2",
-    "eu-west-3": "Z3Q77PNBQS71R4",
-    "eu-central-1": "Z215JYRZR1TBD5",
-    "us-east-1": "Z35SXDOTRQ7X7K",
+LOAD_BALANCER_ZONES = {
+    "application": {
+        "eu-west-1": "Z32O12XQLNTSW2",
+        "eu-west-3": "Z3Q77PNBQS71R4",
+        "eu-central-1": "Z215JYRZR1TBD5",
+        "us-east-1": "Z35SXDOTRQ7X7K",
+    },
+    "network": {
+        "eu-west-1": "Z2IFOLAFXWLO4F",
+        "eu-west-3": "Z1CMS0P5QUZ6D5",
+        "eu-central-1": "Z3F0SRJ5LGBH90",
+        "us-east-1": "Z26RNL4JYFTOTI",
+    },
 }
 
 
@@ -295,10 +304,17 @@ _ANSWERS: Mapping[str, Callable[[Question], Properties]] = {
         "arn": f"arn:aws:iam::{_table(q, _ELB_ACCOUNTS, 'the account')}:root",
         "id": _table(q, _ELB_ACCOUNTS, "the account"),
     },
-    "aws:lb/getHostedZoneId:getHostedZoneId": lambda q: {"id": _table(q, _ALB_ZONES, "the zone")},
+    "aws:lb/getHostedZoneId:getHostedZoneId": lambda q: _balancer_zone(q),
     "aws:cloudfront/getLogDeliveryCanonicalUserId:getLogDeliveryCanonicalUserId": lambda q: {"id": _CLOUDFRONT_LOGS},
     "aws:route53/getZone:getZone": lambda q: _zone(q),
 }
+
+
+def _balancer_zone(question: Question) -> Properties:
+    kind = question.arguments.get("loadBalancerType") or "application"
+    if kind not in LOAD_BALANCER_ZONES:
+        raise Refused("loadBalancerType", f"is {kind!r}, but must be one of {', '.join(LOAD_BALANCER_ZONES)}")
+    return {"id": _table(question, LOAD_BALANCER_ZONES[kind], f"the zone of {kind} load balancers")}
 
 
 def _zone(question: Question) -> Properties:

@@ -173,6 +173,10 @@ class RandomBackend:
         id = str(made.pop("id", None) or made.get("result"))
         return Created(id, {**given, **made})
 
+    def id_ahead(self, resource: Resource, inputs: Properties) -> str:
+        """It is drawn."""
+        return ""
+
     def read(self, resource: Resource, id: str, state: Properties, inputs: Properties) -> Found:
         """It is what the state says; an import takes the id for the result."""
         return Found(id, state or {"result": id}, inputs)

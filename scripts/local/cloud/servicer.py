@@ -18,6 +18,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from scripts.local.cloud.backend import Backend, Change, NotFound, PartiallyCreated, Refused, Resource
+from scripts.local.cloud.journal import Journal
 from scripts.local.cloud.wire import decode, encode
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ _KIND = {
 class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     """Translates requests for ``backend`` (unconfigured) and its errors; holds no state but who is configured how."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, journal: Journal | None = None) -> None:
         self._unconfigured = backend
+        self._journal = journal or Journal()
         self._configured: dict[str, Backend] = {}
 
     def Handshake(self, request: pb.ProviderHandshakeRequest, context: grpc.ServicerContext) -> Any:
@@ -92,10 +94,14 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Create(self, request: pb.CreateRequest, context: grpc.ServicerContext) -> Any:
+        resource, inputs, backend = _resource(request), decode(request.properties), self._backend(context)
         with _errors(context):
-            created = self._backend(context).create(
-                _resource(request), decode(request.properties), preview=request.preview, timeout=request.timeout
-            )
+            if request.preview:
+                created = backend.create(resource, inputs, preview=True, timeout=request.timeout)
+            else:
+                with self._journal.making(backend, resource, inputs) as entry:
+                    created = backend.create(resource, inputs, preview=False, timeout=request.timeout)
+                    entry.made(created.id, created.state)
         return pb.CreateResponse(id=created.id, properties=encode(created.state))
 
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Any:
@@ -127,6 +133,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
             self._backend(context).delete(
                 _resource(request), request.id, decode(request.properties), timeout=request.timeout
             )
+        self._journal.gone(_resource(request), request.id)
         return empty_pb2.Empty()
 
     def Invoke(self, request: pb.InvokeRequest, context: grpc.ServicerContext) -> Any:

@@ -29,6 +29,20 @@ def test_every_row_names_only_what_the_sdk_and_botocore_know(token: str) -> None
     assert set(row.defaults) <= model.outputs
 
 
+@pytest.mark.parametrize("token", sorted(rows()))
+def test_every_parameter_that_a_call_requires_has_a_source(token: str) -> None:
+    row = rows()[token]
+    inputs = sdk.model(token).inputs
+    for call in _calls(row):
+        operation = shapes.operation(call.service or row.service, call.method)
+        if operation.input_shape is None or not (call.auto or call.params):
+            continue
+        filled = {*call.params, *operation.idempotent_members}
+        if call.auto:
+            filled |= {row.names.get(name) or shapes.member(operation.input_shape, name) for name in inputs}
+        assert set(operation.input_shape.required_members) <= filled, call.method
+
+
 def test_the_coverage_list_is_current() -> None:
     assert coverage.DOCUMENT.read_text() == coverage.render(), "run `python -m scripts.local.cloud.coverage`"
 

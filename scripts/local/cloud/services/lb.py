@@ -7,11 +7,10 @@ from typing import Any
 
 from scripts.local.cloud import shapes
 from scripts.local.cloud.backend import UNKNOWN, Refused
+from scripts.local.cloud.invokes import LOAD_BALANCER_ZONES
 from scripts.local.cloud.services.guards import unless_used
 from scripts.local.cloud.table import Call, Row, Scope, by
 
-# The hosted zone of application load balancers in eu-west-3 (AWS: "Elastic Load Balancing endpoints and quotas").
-_ZONE = "Z3Q77PNBQS71R4"
 _BALANCER = {
     "idleTimeout": "idle_timeout.timeout_seconds",
     "enableDeletionProtection": "deletion_protection.enabled",
@@ -123,6 +122,12 @@ def _certificate_for_https(scope: Scope) -> None:
         raise Refused("certificateArn", "is required for an HTTPS listener")
 
 
+def _zone(scope: Scope, answer: dict[str, Any]) -> Any:
+    """All of moto's balancers have the zone of an example."""
+    zones = LOAD_BALANCER_ZONES.get(scope.get("loadBalancerType", "application"), {})
+    return zones.get(scope.region) or answer["CanonicalHostedZoneId"]
+
+
 def _suffix(scope: Scope, _: dict[str, Any]) -> str:
     return scope.id.split(":loadbalancer/")[-1] if ":loadbalancer/" in scope.id else scope.id.split(":")[-1]
 
@@ -134,6 +139,7 @@ def _rows(package: str) -> Iterator[Row]:
         create=Call(
             "create_load_balancer",
             {
+                "Name": "name",
                 "Type": "loadBalancerType",
                 "Scheme": lambda s: "internal" if s["internal"] is True else "internet-facing",
             },
@@ -163,7 +169,7 @@ def _rows(package: str) -> Iterator[Row]:
         names={"arn": "LoadBalancerArn", "name": "LoadBalancerName", "dnsName": "DNSName", "loadBalancerType": "Type"},
         outputs={
             "arnSuffix": _suffix,
-            "zoneId": lambda s, a: a.get("CanonicalHostedZoneId") or _ZONE,
+            "zoneId": _zone,
             "subnets": "AvailabilityZones[].SubnetId",
             "internal": lambda _, a: a.get("Scheme") == "internal",
         },
@@ -176,7 +182,8 @@ def _rows(package: str) -> Iterator[Row]:
         service="elbv2",
         create=Call(
             "create_target_group",
-            {
+            {"Name": "name"}
+            | {
                 f"HealthCheck{parameter}": _health(key)
                 for key, parameter in (
                     ("path", "Path"),

@@ -126,7 +126,7 @@ class KubernetesBackend:
         session = self._required()
         if resource.type == RELEASE:
             recorded = session.run(lambda api: releases.record(api, inputs, 1))
-            return Created(f"{inputs['namespace']}/{inputs['name']}", recorded)
+            return Created(self.id_ahead(resource, inputs), recorded)
 
         async def work(api: Api) -> Created:
             path = await session.path(inputs)
@@ -134,9 +134,13 @@ class KubernetesBackend:
                 id = objects.id_of(inputs)
                 how = f"import it (`pulumi import {resource.type} {resource.name} {id}`), rename this one, or remove it"
                 raise Refused("metadata.name", f"{inputs['kind']} {id} exists already; {how}")
-            return Created(objects.id_of(inputs), await self._apply(api, path, inputs, timeout, new=True))
+            return Created(self.id_ahead(resource, inputs), await self._apply(api, path, inputs, timeout, new=True))
 
         return self._tell(session, work)
+
+    def id_ahead(self, resource: Resource, inputs: Properties) -> str:
+        """Objects are named by whoever makes them."""
+        return f"{inputs['namespace']}/{inputs['name']}" if resource.type == RELEASE else objects.id_of(inputs)
 
     def read(self, resource: Resource, id: str, state: Properties, inputs: Properties) -> Found:
         """The object as it is; what the program gave, with today's values."""
