@@ -51,7 +51,7 @@ def _checks() -> Sequence[tuple[str, Sequence[str]]]:
 
 
 def _actionlint() -> Path:
-    """actionlint from the tool cache, built there on first use: no Python package brings it without a download."""
+    """The workflow checker, built into the tool cache on first use: its Python package needs a download."""
 
     def make(place: Path) -> None:
         module = shutil.copytree(Path(__file__).parent / "toolchain" / "go" / "actionlint", place / "module")

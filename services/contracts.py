@@ -43,9 +43,6 @@ FORWARD: Final = (
     Command.ISSUE_TICKETS,
     Command.SEND_NOTIFICATION,
 )
-PIVOT: Final = Command.CAPTURE
-COMPENSATION: Final = (Command.CANCEL_PAYMENT, Command.RELEASE, Command.CANCEL_ORDER)
-AFTER_PIVOT: Final = (Command.REFUND, Command.RELEASE, Command.CANCEL_ORDER)
 
 
 class Failure(StrEnum):
@@ -58,9 +55,6 @@ class Failure(StrEnum):
     SEAT_GONE = "Seat.Gone"
     REFUSED = "Refused"
     INVALID = "Command.Invalid"
-
-
-RETRYABLE: Final = (Failure.TRANSIENT, Failure.PAYMENT_UNKNOWN)
 
 
 class Event(StrEnum):

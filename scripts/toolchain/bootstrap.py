@@ -92,7 +92,17 @@ def _uv(python: str) -> list[str] | None:
     if not uv.exists():
         print("installing uv into the tool cache", flush=True)
         for candidate in dict.fromkeys([python, sys.executable]):
-            pip = [candidate, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(cache)]
+            pip = [
+                candidate,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--root-user-action=ignore",
+                "--target",
+                str(cache),
+            ]
             if subprocess.run([*pip, _pin("uv")], check=False).returncode == 0:
                 return [str(uv)]
         print("uv could not be installed with pip: sudo apt-get install python3-pip, then try again", file=sys.stderr)

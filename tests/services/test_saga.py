@@ -48,7 +48,6 @@ class Platform:
     issuer: str
     stripe: str
     novu: str
-    state_machine: str
 
     def client(self, service: str, subject: str, *roles: str) -> httpx.Client:
         token = call(f"{self.issuer}/token", {"sub": subject, "roles": list(roles)})
@@ -190,7 +189,7 @@ def platform(folder: Path, postgres_server: Postgres, rabbitmq_server: RabbitMQ,
             assert eventually(lambda job=job: job.process() is None, timeout=60)  # type: ignore[misc]
         names = [(service, process) for service, of_service in SERVICES.items() for process in of_service]
         ports = {f"{service}-{process}": processes.free_port() for service, process in names}
-        made = Platform(env, ports, {}, folder / "saga", issuer, stripe, novu, machine)
+        made = Platform(env, ports, {}, folder / "saga", issuer, stripe, novu)
         stack.callback(made.stop)
         for service, process in names:
             made.start(service, process)

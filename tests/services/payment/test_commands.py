@@ -22,7 +22,6 @@ from services.payment.adapters.stripe import StripeProcessor
 from services.payment.domain import Payment, Status
 from tests.services.samples import message
 
-PaymentId = str
 Faults = Callable[..., object]
 
 
