@@ -82,15 +82,21 @@ def table(comparisons: Sequence[Comparison]) -> tuple[list[str], list[list[str]]
     rows = [
         [
             found.measured.name,
-            f"{_figure(found.measured.median)} {found.unit}",
+            _shown(found.measured, found.unit),
             found.floor.name,
-            f"{_figure(found.floor.median)} {found.unit}",
+            _shown(found.floor, found.unit),
             f"{found.ratio:.2f}",
             f"{found.better}, {len(found.measured.samples)} repeats",
         ]
         for found in comparisons
     ]
-    return ["measured", "median", "floor", "median", "ratio", "better is"], rows
+    return ["measured", "median (least to most)", "floor", "median (least to most)", "ratio", "better is"], rows
+
+
+def _shown(series: Series, unit: str) -> str:
+    """The median with its unit, and the spread, which says how far to trust it."""
+    least, most = (_figure(bound(series.samples)) for bound in (min, max))
+    return f"{_figure(series.median)} {unit} ({least} to {most})"
 
 
 def _figure(value: float) -> str:
