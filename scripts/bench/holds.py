@@ -126,7 +126,7 @@ def measure(say: Callable[[str], None], *, quick: bool) -> list[Comparison]:
 def _running(seconds: int, say: Callable[[str], None]) -> Iterator[_Bench]:
     with TemporaryDirectory(prefix="bench-holds-") as name:
         folder = Path(name)
-        authority = Authority.create(folder)
+        authority = Authority(folder).create()
         with _trusting(authority.bundle), postgres.running(folder) as server:
             say("migrating a database")
             logs.configure("bench", "warning")

@@ -1,141 +1,166 @@
-"""A certificate authority for one local platform: its servers speak TLS as they do on AWS.
+"""Certificate authorities of the local platform, and the certificates that its parts show each other.
 
-Clients trust it through ``SSL_CERT_FILE``, so the services run the code that they run against Amazon's certificates.
+Nothing is skipped for being local: every server speaks TLS as it does on AWS, and every client verifies it, the
+services through ``SSL_CERT_FILE``. Private keys are readable by their owner alone. Certificates live for a year, as
+kubeadm's do.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import certifi
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = timedelta(days=365)
+LIFETIME = timedelta(days=365)  # kubeadm's default for everything but the authority
+RENEW = timedelta(days=30)  # before the end
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate and its private key, both PEM files; the key is readable by its owner alone."""
+class Pair:
+    """A certificate and its key, as the paths of two PEM files."""
 
-    cert: Path
+    certificate: Path
     key: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The authority kept in ``folder``: ``ca.pem``, its key, and ``bundle.pem`` (public authorities and ours)."""
+    """A certificate authority whose files live in one folder."""
 
     folder: Path
-
-    @classmethod
-    def create(cls, folder: Path) -> Authority:
-        """The authority in ``folder``, made on first use."""
-        authority = cls(folder)
-        if not authority.bundle.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            key = ec.generate_private_key(ec.SECP256R1())
-            name = _name("event-platform local authority")
-            cert = (
-                _builder(name, name, key.public_key())
-                .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-                .add_extension(_usage(signs_certificates=True), critical=True)
-                .sign(key, hashes.SHA256())
-            )
-            _write_key(authority._ca.key, key)
-            authority._ca.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-            authority.bundle.write_bytes(Path(certifi.where()).read_bytes() + authority._ca.cert.read_bytes())
-        return authority
-
-    @property
-    def _ca(self) -> Certificate:
-        return Certificate(self.folder / "ca.pem", self.folder / "ca.key")
+    name: str = "ca"
 
     @property
     def ca(self) -> Path:
-        """The authority's own certificate."""
-        return self._ca.cert
+        """Its own certificate, which clients trust."""
+        return self.pair.certificate
 
     @property
     def bundle(self) -> Path:
-        """What ``SSL_CERT_FILE`` points to."""
-        return self.folder / "bundle.pem"
+        """Its certificate and those of the public authorities: what ``SSL_CERT_FILE`` points to."""
+        return self.folder / f"{self.name}-bundle.pem"
 
-    def issue(self, name: str, *hosts: str, organization: str | None = None) -> Certificate:
-        """A certificate for ``hosts`` (addresses or DNS names), usable by a server and by a client.
+    @property
+    def pair(self) -> Pair:
+        """Its own certificate and key."""
+        return Pair(self.folder / f"{self.name}.crt", self.folder / f"{self.name}.key")
 
-        ``name`` is its common name and ``organization`` its O: what Kubernetes takes for user and group.
-        """
-        issued = Certificate(*(self.folder / f"{name.replace(':', '-')}.{kind}" for kind in ("pem", "key")))
-        ca_key = serialization.load_pem_private_key(self._ca.key.read_bytes(), password=None)
-        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
-        ca_cert = x509.load_pem_x509_certificate(self.ca.read_bytes())
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = (
-            _builder(_name(name, organization), ca_cert.subject, key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
+    def create(self) -> Authority:
+        """Make it, unless it is there already."""
+        if not self.pair.certificate.exists():
+            key = ec.generate_private_key(ec.SECP256R1())
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"event-platform local {self.name}")])
+            usage = x509.KeyUsage(
+                digital_signature=True,
+                key_cert_sign=True,
+                crl_sign=True,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                encipher_only=False,
+                decipher_only=False,
             )
+            builder = (
+                _builder(subject, subject, key)
+                .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+                .add_extension(usage, critical=True)
+            )
+            _save(self.pair, builder.sign(key, hashes.SHA256()), key)
+            self.bundle.write_bytes(Path(certifi.where()).read_bytes() + self.ca.read_bytes())
+        return self
+
+    def issue(
+        self, name: str, common_name: str, *, organization: str | None = None, addresses: Iterable[str] = ()
+    ) -> Pair:
+        """A certificate for user ``common_name`` of group ``organization``; with ``addresses``, for a server too.
+
+        One that is there already is kept while it says the same and is good for another month, so that a kubeconfig
+        that a stack exports stays as it is.
+        """
+        pair = Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+        if organization:
+            subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+        authority = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
+        signer = serialization.load_pem_private_key(self.pair.key.read_bytes(), None)
+        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        alternatives = [_alternative(address) for address in addresses]
+        if _still_good(pair, x509.Name(subject), alternatives, authority):
+            return pair
+        key = ec.generate_private_key(ec.SECP256R1())
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = _builder(x509.Name(subject), authority.subject, key).add_extension(
+            x509.BasicConstraints(ca=False, path_length=None), critical=True
         )
-        if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_alt(h) for h in hosts]), critical=False)
-        _write_key(issued.key, key)
-        issued.cert.write_bytes(builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        return issued
+        if alternatives:
+            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        _save(pair, builder.sign(signer, hashes.SHA256()), key)
+        return pair
 
 
-def _name(common: str, organization: str | None = None) -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
-    if organization:
-        parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(parts)
+def _still_good(
+    pair: Pair, subject: x509.Name, alternatives: list[x509.GeneralName], authority: x509.Certificate
+) -> bool:
+    try:
+        found = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        found.verify_directly_issued_by(authority)
+    except (OSError, ValueError, InvalidSignature):
+        return False
+    try:
+        named = list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        named = []
+    lasting = found.not_valid_after_utc > datetime.now(UTC) + RENEW
+    return pair.key.exists() and lasting and found.subject == subject and named == alternatives
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key)
+        .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + LIFETIME)
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _alt(host: str) -> x509.GeneralName:
+def _alternative(address: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.ip_address(host))
+        return x509.IPAddress(ipaddress.ip_address(address))
     except ValueError:
-        return x509.DNSName(host)
+        return x509.DNSName(address)
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    """A private key as every server here reads it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+def _save(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    write_private(pair.key, pem(key))
+    pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)

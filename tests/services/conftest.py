@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the session's servers live; its authority is trusted by everything in this process."""
     made = tmp_path_factory.mktemp("servers")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(Authority.create(made).bundle))
+        patch.setenv("SSL_CERT_FILE", str(Authority(made).create().bundle))
         yield made
 
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.local.kubernetes.certificates import Authority, Pair, kubeconfig, signing_key
+from scripts.local.certificates import Authority, Pair
+from scripts.local.kubernetes.certificates import kubeconfig, signing_key
 from scripts.local.processes import Running, Server, await_ready, free_port, start
 
 NODE = "local"

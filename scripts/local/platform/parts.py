@@ -45,7 +45,7 @@ class Platform:
 
 def plan(layout: Layout, block: str) -> Platform:
     """Choose addresses, write configurations and keys; starts nothing. Raises MissingProgram, CannotObtain."""
-    authority = Authority.create(layout.folder / "tls")
+    authority = Authority(layout.folder / "tls").create()
     database = postgres.create(layout.folder / "postgres", f"{block}.0.10", authority)
     cache = redis.create(layout.folder / "redis", f"{block}.0.11", authority)
     broker = rabbitmq.create(layout.folder / "rabbitmq", f"{block}.0.12", authority)

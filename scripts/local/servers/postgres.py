@@ -97,7 +97,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> P
             check=True,
             capture_output=True,
         )
-    certificate = authority.issue("postgres", host)
+    certificate = authority.issue("postgres", "postgres", addresses=[host])
     port = port or processes.free_port(host, 5432)
     (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.0/8 scram-sha-256\n")
     settings = {
@@ -106,7 +106,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> P
         "unix_socket_directories": "",
         "max_connections": 200,
         "ssl": "on",
-        "ssl_cert_file": certificate.cert,
+        "ssl_cert_file": certificate.certificate,
         "ssl_key_file": certificate.key,
         "shared_buffers": "128MB",
     }
@@ -121,7 +121,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> P
 @contextmanager
 def running(folder: Path, host: str = "127.0.0.1") -> Iterator[Postgres]:
     """A server for the length of a ``with`` block."""
-    postgres = create(folder / "postgres", host, Authority.create(folder), port=processes.free_port(host))
+    postgres = create(folder / "postgres", host, Authority(folder).create(), port=processes.free_port(host))
     with processes.serving(postgres.server, postgres.ready):
         yield postgres
 

@@ -80,14 +80,14 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> R
     if not secret.exists():
         secret.write_text(secrets.token_hex(16))
         secret.chmod(0o600)
-    certificate = authority.issue("rabbitmq", host)
+    certificate = authority.issue("rabbitmq", "rabbitmq", addresses=[host])
     port = port or processes.free_port(host, 5671)
     management, mapper, distribution = (processes.free_port() for _ in range(3))
     lines = ["listeners.tcp = none", f"listeners.ssl.1 = {host}:{port}"]
     for prefix in ("ssl_options", "management.ssl"):
         lines += [
             f"{prefix}.cacertfile = {authority.ca}",
-            f"{prefix}.certfile = {certificate.cert}",
+            f"{prefix}.certfile = {certificate.certificate}",
             f"{prefix}.keyfile = {certificate.key}",
         ]
     lines += [
@@ -136,7 +136,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> R
 @contextmanager
 def running(folder: Path, host: str = "127.0.0.1") -> Iterator[RabbitMQ]:
     """A node for the length of a ``with`` block."""
-    rabbitmq = create(folder / "rabbitmq", host, Authority.create(folder), port=processes.free_port(host))
+    rabbitmq = create(folder / "rabbitmq", host, Authority(folder).create(), port=processes.free_port(host))
     with (
         processes.serving(rabbitmq.port_mapper, rabbitmq.mapped),
         processes.serving(rabbitmq.server, rabbitmq.ready),

@@ -42,7 +42,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> R
     """Write the configuration of a server that listens on ``host``. Raises MissingProgram without Redis."""
     folder.mkdir(parents=True, exist_ok=True)
     password = secrets.token_hex(16)
-    certificate = authority.issue("redis", host)
+    certificate = authority.issue("redis", "redis", addresses=[host])
     port = port or processes.free_port(host, 6379)
     (folder / "redis.conf").write_text(
         "\n".join(
@@ -50,7 +50,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> R
                 f"bind {host}",
                 "port 0",
                 f"tls-port {port}",
-                f"tls-cert-file {certificate.cert}",
+                f"tls-cert-file {certificate.certificate}",
                 f"tls-key-file {certificate.key}",
                 f"tls-ca-cert-file {authority.ca}",
                 "tls-auth-clients no",
@@ -76,6 +76,6 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> R
 @contextmanager
 def running(folder: Path, host: str = "127.0.0.1") -> Iterator[Redis]:
     """A server for the length of a ``with`` block."""
-    server = create(folder / "redis", host, Authority.create(folder), port=processes.free_port(host))
+    server = create(folder / "redis", host, Authority(folder).create(), port=processes.free_port(host))
     with processes.serving(server.server, server.ready):
         yield server
