@@ -92,8 +92,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     (source / "tiny" / "server.py").write_text(SERVER)
     (source / "tiny" / "endless.py").write_text(ENDLESS)
     digest = images.build(source, folder / "images", Path(sys.executable))
-    # Each worker of pytest-xdist, and each checkout, takes a block of its own.
-    block = f"127.{100 + os.getpid() % 100}"
+    # Each worker of pytest-xdist, and each checkout, takes a block of its own, above those of platforms.
+    block = f"127.{128 + os.getpid() % 120}"
     binaries = toolchain.find() or toolchain.obtain(print)
     application = with_store(DomainDispatcherApplication(create_backend_app), lambda: session)
     moto = make_server("127.0.0.1", 0, application, threaded=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import venv
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from scripts.local.kubernetes import images
 from scripts.local.kubernetes.api import ApiError
 from scripts.local.processes import eventually, start
 from tests.local.kubernetes.conftest import ENDLESS, Namespace, World, ready, state, until
@@ -110,6 +113,22 @@ async def test_environment_volumes_and_token_are_as_declared(namespace: Namespac
         *("file text xyzzy", f"account {namespace.name} True", f"alias 127.0.0.9 {pod['status']['podIP']}"),
         *("refused /app/x", "refused /tmp/x", "refused /usr/x", "refused /settings/x", "pids [1]"),
     ]
+
+
+async def test_a_volume_on_tmp_does_not_cover_the_interpreter_of_a_checkout_below_it(
+    namespace: Namespace, world: World, tmp_path: Path
+) -> None:
+    assert tmp_path.is_relative_to("/tmp"), "pytest keeps its folders elsewhere: set TMPDIR=/tmp"
+    venv.create(tmp_path / "venv", symlinks=True)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "main.py").write_text("open('/tmp/x', 'w')\nimport sys\nprint(sys.prefix)\n")
+    digest = images.build(tmp_path / "source", world.cluster.images, tmp_path / "venv" / "bin" / "python")
+    container = namespace.container("python", "main.py", volumeMounts=[{"name": "tmp", "mountPath": "/tmp"}])
+    container["image"] = f"{namespace.image.partition('@')[0]}@{digest}"
+    container["securityContext"] = {**container["securityContext"], "readOnlyRootFilesystem": True}
+    await namespace.pod("below", container, volumes=[{"name": "tmp", "emptyDir": {}}], restartPolicy="Never")
+    await until(lambda: _succeeded(namespace, "below"))
+    assert (await logs(namespace, "below")).strip() == str(tmp_path / "venv")
 
 
 async def test_init_containers_run_in_order_before_the_container(namespace: Namespace) -> None:

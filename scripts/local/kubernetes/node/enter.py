@@ -57,6 +57,8 @@ def _file_system(plan: dict[str, Any]) -> None:
     _read_only(root, True, AT_RECURSIVE)
     for mount in mounts:
         target = root + mount["target"]
+        # An earlier mount may cover the point that was made; what it shows can be written to then.
+        _make_point(target, os.path.isdir(mount["source"]))
         _mount(mount["source"], target, None, BIND | RECURSIVE)
         _read_only(target, mount["read_only"])
     if os.path.isdir(f"{root}/dev/shm"):

@@ -168,9 +168,6 @@ class Pod:
         start |= identity.env
         mounts = [Mount(str(image.app), image.workdir, True), *identity.mounts]
         hidden = ["/tmp", "/var/tmp", str(node.state), str(node.images)]
-        for tree in (image.python.parent.parent, Path(os.path.realpath(image.python)).parent.parent):
-            if any(tree.is_relative_to(path) for path in hidden):
-                mounts.append(Mount(str(tree), str(tree), True))
         if node.ca_bundle:
             start["SSL_CERT_FILE"] = CA_BUNDLE
             mounts.append(Mount(str(node.ca_bundle), CA_BUNDLE, True))
@@ -181,6 +178,10 @@ class Pod:
             mounts.append(Mount(str(scratch), "/tmp"))
         mounts += node.hosts.mounts(self.pod, self.address, self._hostname(), self.folder / "etc")
         mounts += volumes.mounts(container, self.pod, self.folder / "volumes", env)
+        # Last, because a volume on /tmp must not cover the interpreter of a checkout below it.
+        for tree in (image.python.parent.parent, Path(os.path.realpath(image.python)).parent.parent):
+            if any(tree.is_relative_to(path) for path in hidden):
+                mounts.append(Mount(str(tree), str(tree), True))
         root = self.folder / container["name"] / "root"
         root.mkdir(parents=True, exist_ok=True)
         return Plan(
