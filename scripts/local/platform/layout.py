@@ -30,8 +30,12 @@ class Busy(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What `up` decided: paths of files, and the URL and kind of each part by its name."""
+    """What `up` decided: paths of files, and the URL and kind of each part by its name.
 
+    ``code`` is the digest of the local platform's own sources that the parts were started from.
+    """
+
+    code: str
     kubeconfig: str
     cloud: str
     webhook_secret: str

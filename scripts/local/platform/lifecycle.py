@@ -82,9 +82,10 @@ def open_stack(
 
 
 def _whole(layout: Layout) -> bool:
-    """Whether every part that was started is still alive."""
-    running = layout.running()
-    return layout.record() is not None and bool(running) and all(part.process() for part in running.values())
+    """Whether every part is alive and runs what this checkout says; else the platform starts over."""
+    running, record = layout.running(), layout.record()
+    current = record is not None and record.code == parts.code()
+    return current and bool(running) and all(part.process() for part in running.values())
 
 
 def start_parts(layout: Layout, say: Say, done: Say) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import sys
@@ -18,6 +19,7 @@ from scripts.local.kubernetes.control_plane import ControlPlane
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
+from scripts.local.stack import ROOT
 from scripts.toolchain import kubernetes
 
 REGION, ACCOUNT, ENVIRONMENT = "eu-west-3", "123456789012", "local"
@@ -100,6 +102,7 @@ def plan(layout: Layout, block: str) -> Platform:
         parts=started,
         cluster=Cluster(plane=plane, images=layout.images, region=REGION, ca_bundle=authority.bundle),
         record=Record(
+            code=code(),
             kubeconfig=str(plane.kubeconfig()),
             cloud=str(ready),
             webhook_secret=webhook_secret,
@@ -111,6 +114,14 @@ def plan(layout: Layout, block: str) -> Platform:
             },
         ),
     )
+
+
+def code() -> str:
+    """The digest of the sources that the parts run: a part started from others does not do what this checkout says."""
+    total = hashlib.sha256()
+    for file in sorted((ROOT / "scripts" / "local").rglob("*.py")):
+        total.update(file.read_bytes())
+    return total.hexdigest()
 
 
 def _stand_in(layout: Layout, name: str, host: str, kind: str, option: str = "", file: str = "") -> Part:

@@ -60,7 +60,7 @@ def test_a_second_command_on_a_platform_is_told_to_wait(tmp_path: Path) -> None:
 def test_what_up_decided_is_read_back_and_kept_from_others(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert layout.record() is None
-    record = Record(kubeconfig="k", cloud="c", webhook_secret="w", urls={"redis": "r"}, kinds={})
+    record = Record(code="0", kubeconfig="k", cloud="c", webhook_secret="w", urls={"redis": "r"}, kinds={})
     layout.write(record)
     assert layout.record() == record
     assert (tmp_path / "platform.json").stat().st_mode & 0o077 == 0
