@@ -21,6 +21,10 @@ from components.secrets import Secrets, generated_password
 PORT = 5671
 ENGINE_VERSION = "4.2"
 _USER = "platform"
+# GiB of the instance types that Amazon MQ for RabbitMQ offers in the m7g family (those of EC2's m7g).
+MEMORY_GIB = {"mq.m7g.medium": 4, "mq.m7g.large": 8, "mq.m7g.xlarge": 16, "mq.m7g.2xlarge": 32}
+# RabbitMQ blocks publishers at this share of the memory (its default vm_memory_high_watermark); we hear of it earlier.
+_WATERMARK, _WARN_AT = 0.4, 0.8
 
 
 class Deployment(StrEnum):
@@ -41,6 +45,11 @@ class BrokerArgs:
     deployment: Deployment
 
     def __post_init__(self) -> None:
+        if self.instance_type not in MEMORY_GIB:
+            raise ValueError(
+                f"instance_type is {self.instance_type!r}; choose from {', '.join(MEMORY_GIB)}, or add it with its "
+                "memory to MEMORY_GIB: the memory alarm depends on it"
+            )
         # Amazon MQ Developer Guide, "Amazon MQ for RabbitMQ instance types": clusters start at m5/m7g large.
         if self.deployment is Deployment.CLUSTER and self.instance_type.endswith((".micro", ".medium")):
             raise ValueError(
@@ -121,7 +130,7 @@ class Broker(pulumi.ComponentResource):
                 "broker_memory_alarm",
                 "RabbitMQMemUsed",
                 Severity.PAGE,
-                0.35 * 1024**3,
+                MEMORY_GIB[args.instance_type] * 1024**3 * _WATERMARK * _WARN_AT,
             ),
             (
                 "backlog",

@@ -127,18 +127,20 @@ class Cache(pulumi.ComponentResource):
             },
             about="The user with which the services reach the cache",
         )
-        alarm(
-            f"{name}-memory",
-            context=context,
-            says="The cache is nearly full.",
-            runbook="cache_eviction",
-            namespace="AWS/ElastiCache",
-            metric="DatabaseMemoryUsagePercentage",
-            dimensions={"ReplicationGroupId": replicas.id},
-            above=85,
-            severity=Severity.PAGE if args.purpose is Purpose.ADMISSION else Severity.TICKET,
-            opts=child,
-        )
+        # AWS measures memory for each node; the nodes are named after the group (ElastiCache User Guide, "Metrics").
+        for number in range(1, args.nodes + 1):
+            alarm(
+                f"{name}-memory-{number:03}",
+                context=context,
+                says=f"Node {number} of the cache is nearly full.",
+                runbook="cache_eviction",
+                namespace="AWS/ElastiCache",
+                metric="DatabaseMemoryUsagePercentage",
+                dimensions={"CacheClusterId": pulumi.Output.concat(replicas.id, f"-{number:03}")},
+                above=85,
+                severity=Severity.PAGE if args.purpose is Purpose.ADMISSION else Severity.TICKET,
+                opts=child,
+            )
         self.register_outputs({})
 
     def _users(

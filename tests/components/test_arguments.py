@@ -122,3 +122,14 @@ def test_two_processes_that_serve_are_refused() -> None:
     two: list[Any] = [Process(name=name, command=["run"], replicas=1, serves=True) for name in ("api", "web")]
     with pytest.raises(ValueError, match="all serve"):
         replace(WORKLOAD, processes=two)
+
+
+def test_a_broker_whose_memory_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mq\.t3\.micro.*choose from mq\.m7g\.medium"):
+        BrokerArgs(
+            vpc_id="vpc-1",
+            subnet_ids=["subnet-1"],
+            client_security_group_id="sg-1",
+            instance_type="mq.t3.micro",
+            deployment=Deployment.SINGLE,
+        )

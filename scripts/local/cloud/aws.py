@@ -9,7 +9,6 @@ changed in place: that, the SDK's documentation and the table say what a change 
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -33,8 +32,8 @@ from scripts.local.cloud.backend import (
 )
 from scripts.local.cloud.invokes import invoke
 from scripts.local.cloud.naming import named
-from scripts.local.cloud.plan import covered, replaces, request, uses_store
-from scripts.local.cloud.services import rows
+from scripts.local.cloud.plan import covered, identity, replaces, request, uses_store, with_told
+from scripts.local.cloud.services import find
 from scripts.local.cloud.session import CloudError, Session
 from scripts.local.cloud.table import Call, Row, Scope
 
@@ -59,7 +58,7 @@ class AwsBackend:
 
     def check(self, resource: Resource, inputs: Properties, old: Properties, seed: bytes) -> Checked:
         """The SDK's types, then botocore's model of the calls, then AWS's rules that moto does not have."""
-        row = _row(resource.type)
+        row = find(resource.type)
         model = sdk.model(resource.type)
         filled = named(row, model, resource.name, inputs, old, seed)
         refusals = sdk.check(model.inputs, filled)
@@ -94,7 +93,7 @@ class AwsBackend:
         self, resource: Resource, id: str, state: Properties, old: Properties, new: Properties, ignore: Sequence[str]
     ) -> Difference:
         """Compare what the program says now with what it said last."""
-        row = _row(resource.type)
+        row = find(resource.type)
         model = sdk.model(resource.type)
         found = changes.differences(old, new, imported=state.get("__imported", ()), ignore=ignore)
         tags = self._tags(new)
@@ -114,7 +113,7 @@ class AwsBackend:
 
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Created:
         """Make it, complete it, read it back."""
-        row = _row(resource.type)
+        row = find(resource.type)
         scope = self._scope(row, inputs, preview=preview)
         if preview:
             return Created("", self._expected(row, inputs))
@@ -123,7 +122,7 @@ class AwsBackend:
         if fault := faults.failure(resource.type, resource.name, half_way=False):
             raise CloudError(fault.code, fault.message, row.create.method)
         answer = self._make(row, scope, resource)
-        scope.id = _identity(row, scope, answer)
+        scope.id = identity(row, scope, answer)
         try:
             if fault := faults.failure(resource.type, resource.name, half_way=True):
                 raise CloudError(fault.code, fault.message, row.create.method)
@@ -173,7 +172,7 @@ class AwsBackend:
 
     def read(self, resource: Resource, id: str, state: Properties, inputs: Properties) -> Found:
         """As AWS reports it; what AWS does not report stays as recorded."""
-        row = _row(resource.type)
+        row = find(resource.type)
         scope = self._scope(row, inputs, state=copy.deepcopy(state), id=id)
         scope.region = state.get("region") or scope.region
         if uses_store(row):
@@ -232,7 +231,7 @@ class AwsBackend:
         ignore: Sequence[str],
     ) -> Properties:
         """Make the calls that the changed properties need."""
-        row = _row(resource.type)
+        row = find(resource.type)
         scope = self._scope(row, new, state=copy.deepcopy(state), id=id, old=old, preview=preview)
         merged = {name: value for name, value in state.items() if name in new or name not in old}
         scope.state = {**merged, **_public(new), "tagsAll": self._tags(new)}
@@ -240,7 +239,7 @@ class AwsBackend:
         if "tagsAll" not in sdk.model(row.token).outputs:
             scope.state.pop("tagsAll")
         if preview:
-            return scope.state
+            return {**scope.state, **with_told(row, scope.state, state)}
         changed = {changes.top(path) for path in changes.differences(old, new, ignore=ignore)}
         mending = bool(scope.state.pop("__partial", False))
         if uses_store(row):
@@ -270,7 +269,7 @@ class AwsBackend:
 
     def delete(self, resource: Resource, id: str, state: Properties, *, timeout: float) -> None:
         """Refuse while others need it, as AWS does; then delete."""
-        row = _row(resource.type)
+        row = find(resource.type)
         scope = self._scope(row, dict(state), state=dict(state), id=id)
         scope.region = state.get("region") or scope.region
         try:
@@ -382,32 +381,8 @@ class AwsBackend:
         state: Properties = dict.fromkeys(model.outputs, UNKNOWN)
         region = inputs.get("region") or self.region
         tags = {"tagsAll": self._tags(inputs)} if "tagsAll" in model.outputs else {}
-        return {**state, "region": region, **row.defaults, **tags, **_public(inputs)}
-
-
-def _row(token: str) -> Row:
-    known = rows()
-    if token in known:
-        return known[token]
-    try:
-        sdk.model(token)
-    except sdk.NoSuchType as error:
-        near = difflib.get_close_matches(token, known, 3)
-        raise Refused("", f"{error}; similar types: {', '.join(near) or 'none'}") from None
-    module = token.split(":")[1].split("/")[0]
-    raise Refused(
-        "",
-        f"{token} is not in the simulated cloud yet: add a Row for it to scripts/local/cloud/services/{module}.py "
-        "(create, read, delete and what a change replaces) and run `python -m scripts.local.cloud.coverage`",
-    )
-
-
-def _identity(row: Row, scope: Scope, answer: dict[str, Any]) -> str:
-    if callable(row.id):
-        return str(row.id(scope, answer))
-    if row.id.startswith("inputs."):
-        return str(scope.inputs[row.id.removeprefix("inputs.")])
-    return str(jmespath.search(row.id, answer))
+        state |= {"region": region, **row.defaults, **tags, **_public(inputs)}
+        return {**state, **with_told(row, state, {})}
 
 
 def _public(inputs: Properties) -> Properties:

@@ -120,7 +120,7 @@ class Journal:
         reasons: dict[str, str] = {}
         # Last made, first deleted. Creates that ended together may need a second pass.
         while orphans:
-            left = []
+            left: list[_Entry] = []
             for orphan in reversed(orphans):
                 try:
                     orphan.remove()

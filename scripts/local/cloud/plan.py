@@ -9,10 +9,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import jmespath  # type: ignore[import-untyped]
 from botocore.model import StructureShape
 from moto.core.responses import BaseResponse
 
 from scripts.local.cloud import sdk, shapes
+from scripts.local.cloud.backend import UNKNOWN, Properties
 from scripts.local.cloud.session import Session
 from scripts.local.cloud.table import Call, Literal, Row, Scope, resolve
 
@@ -139,3 +141,23 @@ def _moto_has(service: str, method: str) -> bool:
 def uses_store(row: Row) -> bool:
     """Whether the resource is kept beside moto, because moto has no such call or the table says so."""
     return row.store or not _moto_has(row.create.service or row.service, row.create.method)
+
+
+def identity(row: Row, scope: Scope, answer: dict[str, Any]) -> str:
+    """The id that create's answer gives a new resource."""
+    if callable(row.id):
+        return str(row.id(scope, answer))
+    if row.id.startswith("inputs."):
+        return str(scope.inputs[row.id.removeprefix("inputs.")])
+    return str(jmespath.search(row.id, answer))
+
+
+def with_told(row: Row, state: Properties, before: Properties) -> Properties:
+    """The blocks of which the cloud tells some fields, with these as they were ``before``, else unknown."""
+    blocks = {}
+    for name, fields in row.told.items():
+        given, had = state.get(name), before.get(name)
+        if isinstance(given, dict):
+            told = {field: had.get(field, UNKNOWN) if isinstance(had, dict) else UNKNOWN for field in fields}
+            blocks[name] = {**told, **given}
+    return blocks

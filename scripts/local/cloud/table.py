@@ -105,6 +105,8 @@ class Row:
     name: str | None = "name"
     """The input that is named after the resource when it is left out."""
     longest: int = 255
+    told: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Fields within an input's block that only the cloud tells: unknown in the preview of a create."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Outputs for inputs left out, as AWS defaults them."""
     replaces: Sequence[str] = ()

@@ -154,7 +154,8 @@ def read(row: Row, scope: Scope, found: Mapping[str, Any]) -> dict[str, str] | N
         return None
     try:
         if row.service in _SPECIAL:
-            return _SPECIAL[row.service].read(row, scope)
+            special: dict[str, str] | None = _SPECIAL[row.service].read(row, scope)
+            return special
         tagging = SERVICES[row.service]
         if row.service == "ec2":
             answer = scope.call("ec2", "describe_tags", Filters=[{"Name": "resource-id", "Values": [scope.id]}])

@@ -1,4 +1,4 @@
-"""One simulated cloud per test module; every test gets a workspace of its own on it."""
+"""One simulated cloud for all tests of a worker; every test gets a workspace, and resources of other names, on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scripts.local.cloud.running import Addresses, running
 from tests.support.engine import Workspace
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     with running(folder=tmp_path_factory.mktemp("cloud")) as addresses:
         yield addresses

@@ -103,4 +103,4 @@ def _kill(engine: psutil.Process) -> None:
 
 
 def _all_under_way(cloud: Addresses) -> bool:
-    return requests.get(f"{cloud.control}/faults", timeout=10).json() == []
+    return not requests.get(f"{cloud.control}/faults", timeout=10).json()

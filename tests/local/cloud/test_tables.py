@@ -37,7 +37,7 @@ def test_every_parameter_that_a_call_requires_has_a_source(token: str) -> None:
         operation = shapes.operation(call.service or row.service, call.method)
         if operation.input_shape is None or not (call.auto or call.params):
             continue
-        filled = {*call.params, *operation.idempotent_members}
+        filled: set[str | None] = {*call.params, *operation.idempotent_members}
         if call.auto:
             filled |= {row.names.get(name) or shapes.member(operation.input_shape, name) for name in inputs}
         assert set(operation.input_shape.required_members) <= filled, call.method
@@ -95,7 +95,7 @@ def test_nested_blocks_are_checked_as_deep_as_they_go() -> None:
 def test_blocks_become_what_the_call_takes() -> None:
     shape = shapes.operation("cloudwatch", "put_metric_alarm").input_shape
     assert shape is not None
-    sent = shapes.parameters(shape, {"dimensions": {"QueueName": "q"}, "threshold": 1, "alarmActions": ["arn"]})  # type: ignore[arg-type]
+    sent = shapes.parameters(shape, {"dimensions": {"QueueName": "q"}, "threshold": 1, "alarmActions": ["arn"]})
     assert sent == {"Dimensions": [{"Name": "QueueName", "Value": "q"}], "Threshold": 1.0, "AlarmActions": ["arn"]}
 
 

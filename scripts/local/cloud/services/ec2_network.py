@@ -1,19 +1,16 @@
-"""EC2: VPCs, subnets, gateways, route tables, network ACLs, endpoints."""
+"""EC2: VPCs, subnets, gateways, route tables."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
 
-from scripts.local.cloud.backend import UNKNOWN
 from scripts.local.cloud.services.ec2_rules import (
-    acl_association,
-    acl_entry,
-    network_acl,
     one_target,
     routes,
 )
-from scripts.local.cloud.services.guards import filtered, unless_used
+from scripts.local.cloud.services.ec2_shared import arn
+from scripts.local.cloud.services.guards import filtered
 from scripts.local.cloud.session import CloudError
 from scripts.local.cloud.table import Call, Literal, Row, Scope, by
 
@@ -30,10 +27,6 @@ def _first(method: str, path: str, field: str, **more: str) -> Any:
         return found[0][field] if found else None
 
     return look
-
-
-def _arn(kind: str) -> Any:
-    return lambda scope, _: scope.arn("ec2", f"{kind}/{scope.id}")
 
 
 def _flag(parameter: str, name: str) -> Any:
@@ -59,41 +52,6 @@ def _attribute(method: str, key: str, id_parameter: str, attribute: str) -> Any:
     return lambda scope, _: scope.call("ec2", method, **{id_parameter: scope.id, "Attribute": attribute})[key]["Value"]
 
 
-def _list_change(name: str, *, added: bool) -> Any:
-    def change(scope: Scope) -> list[str] | None:
-        old, new = set(scope.old.get(name) or []), set(scope.inputs.get(name) or [])
-        return sorted(new - old if added else old - new) or None
-
-    return change
-
-
-def _resource_ids(scope: Scope) -> list[Any]:
-    names = ("vpcId", "subnetId", "eniId", "transitGatewayId")
-    return [scope[name] for name in names if scope[name] is not None]
-
-
-def _resource_kind(scope: Scope) -> str:
-    kinds = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface", "transitGatewayId": "TransitGateway"}
-    return next((kind for name, kind in kinds.items() if scope[name] is not None), "VPC")
-
-
-def _default_acl_id(scope: Scope, _: dict[str, Any]) -> Any:
-    return scope.inputs["defaultNetworkAclId"]
-
-
-def _current_association(scope: Scope) -> Any:
-    return UNKNOWN if scope.preview else acl_association(scope, scope["subnetId"])["NetworkAclAssociationId"]
-
-
-def _main_acl(scope: Scope) -> None:
-    """A subnet whose ACL goes returns to the VPC's default one."""
-    [subnet] = scope.call("ec2", "describe_subnets", SubnetIds=[scope["subnetId"]])["Subnets"]
-    filters = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}, {"Name": "default", "Values": ["true"]}]
-    default = scope.call("ec2", "describe_network_acls", Filters=filters)["NetworkAcls"][0]["NetworkAclId"]
-    current = acl_association(scope, scope["subnetId"])["NetworkAclAssociationId"]
-    scope.call("ec2", "replace_network_acl_association", AssociationId=current, NetworkAclId=default)
-
-
 def _release_interface(scope: Scope) -> None:
     """EC2 takes a NAT gateway's network interface away with it; moto leaves it behind."""
     if scope.state.get("networkInterfaceId"):
@@ -111,12 +69,15 @@ _VPC_GUARDS = (
     filtered("a VPC endpoint", "describe_vpc_endpoints", "vpc-id", "VpcEndpoints[?State!='deleted'].VpcEndpointId"),
     filtered("a network interface", "describe_network_interfaces", "vpc-id", "NetworkInterfaces[].NetworkInterfaceId"),
 )
+
+
 _SUBNET_GUARDS = (
     filtered("a NAT gateway", "describe_nat_gateways", "subnet-id", "NatGateways[?State!='deleted'].NatGatewayId"),
     filtered(
         "a network interface", "describe_network_interfaces", "subnet-id", "NetworkInterfaces[].NetworkInterfaceId"
     ),
 )
+
 
 ROWS = (
     Row(
@@ -142,7 +103,7 @@ ROWS = (
         ),
         delete=by("delete_vpc", {"VpcId": "id"}),
         outputs={
-            "arn": _arn("vpc"),
+            "arn": arn("vpc"),
             "defaultSecurityGroupId": _first(
                 "describe_security_groups", "SecurityGroups", "GroupId", group_name="default"
             ),
@@ -196,7 +157,7 @@ ROWS = (
         ),
         before_delete=(by("detach_internet_gateway", {"InternetGatewayId": "id", "VpcId": "vpcId"}),),
         delete=by("delete_internet_gateway", {"InternetGatewayId": "id"}),
-        outputs={"arn": _arn("internet-gateway"), "vpcId": "Attachments[0].VpcId"},
+        outputs={"arn": arn("internet-gateway"), "vpcId": "Attachments[0].VpcId"},
         replaces=("vpcId",),
         tag_type="internet-gateway",
         tag_key="id",
@@ -221,7 +182,7 @@ ROWS = (
         read=by("describe_addresses", {"AllocationIds": ["id"]}),
         at="Addresses[0]",
         delete=by("release_address", {"AllocationId": "id"}),
-        outputs={"arn": _arn("elastic-ip"), "allocationId": "AllocationId"},
+        outputs={"arn": arn("elastic-ip"), "allocationId": "AllocationId"},
         tag_type="elastic-ip",
         tag_key="id",
     ),
@@ -251,7 +212,7 @@ ROWS = (
         read=by("describe_route_tables", {"RouteTableIds": ["id"]}),
         at="RouteTables[0]",
         delete=by("delete_route_table", {"RouteTableId": "id"}),
-        outputs={"arn": _arn("route-table"), "routes": lambda scope, _: None},
+        outputs={"arn": arn("route-table"), "routes": lambda scope, _: None},
         tag_type="route-table",
         tag_key="id",
         checks=(one_target,),
@@ -264,7 +225,7 @@ ROWS = (
         id="RouteTables[0].RouteTableId",
         read=by("describe_route_tables", {"RouteTableIds": ["id"]}),
         at="RouteTables[0]",
-        outputs={"arn": _arn("route-table"), "routes": lambda scope, _: None},
+        outputs={"arn": arn("route-table"), "routes": lambda scope, _: None},
         tag_key="id",
         name=None,
         checks=(one_target,),
@@ -312,205 +273,6 @@ ROWS = (
         read=by("describe_route_tables", {"RouteTableIds": ["routeTableId"]}),
         at=_association,
         delete=by("disassociate_route_table", {"AssociationId": "id"}),
-        name=None,
-    ),
-    Row(
-        token="aws:ec2/networkAcl:NetworkAcl",
-        service="ec2",
-        create=Call("create_network_acl"),
-        id="NetworkAcl.NetworkAclId",
-        read=by("describe_network_acls", {"NetworkAclIds": ["id"]}),
-        at="NetworkAcls[0]",
-        delete=by("delete_network_acl", {"NetworkAclId": "id"}),
-        outputs={
-            "arn": _arn("network-acl"),
-            "ingress": lambda s, _: None,
-            "egress": lambda s, _: None,
-            "subnetIds": "Associations[].SubnetId",
-        },
-        guards=(
-            unless_used(
-                "a subnet",
-                "ec2",
-                "describe_network_acls",
-                "NetworkAcls[].Associations[].SubnetId",
-                NetworkAclIds=["{id}"],
-            ),
-        ),
-        tag_type="network-acl",
-        tag_key="id",
-        made=network_acl,
-    ),
-    Row(
-        token="aws:ec2/defaultNetworkAcl:DefaultNetworkAcl",
-        service="ec2",
-        create=Call("describe_network_acls", {"NetworkAclIds": ["defaultNetworkAclId"]}, auto=False),
-        id=_default_acl_id,
-        read=by("describe_network_acls", {"NetworkAclIds": ["id"]}),
-        at="NetworkAcls[0]",
-        outputs={"arn": _arn("network-acl"), "ingress": lambda s, _: None, "egress": lambda s, _: None},
-        tag_key="id",
-        name=None,
-        made=network_acl,
-    ),
-    Row(
-        token="aws:ec2/networkAclRule:NetworkAclRule",
-        service="ec2",
-        create=Call(
-            "create_network_acl_entry",
-            {
-                "NetworkAclId": "networkAclId",
-                "RuleNumber": "ruleNumber",
-                "Protocol": lambda s: acl_entry(s.inputs, egress=False)["Protocol"],
-                "PortRange": lambda s: acl_entry(s.inputs, egress=False).get("PortRange"),
-                "Egress": lambda s: bool(s.get("egress")),
-            },
-            uses=("protocol", "fromPort", "toPort", "egress"),
-        ),
-        id=lambda scope, _: f"nacl-{scope['networkAclId']}-{scope['ruleNumber']}-{bool(scope.get('egress'))}",
-        read=by("describe_network_acls", {"NetworkAclIds": ["networkAclId"]}),
-        at=lambda s, a: next(
-            (
-                e
-                for e in a["NetworkAcls"][0]["Entries"]
-                if e["RuleNumber"] == s["ruleNumber"] and e["Egress"] == bool(s.get("egress"))
-            ),
-            None,
-        ),
-        delete=by(
-            "delete_network_acl_entry",
-            {"NetworkAclId": "networkAclId", "RuleNumber": "ruleNumber", "Egress": lambda s: bool(s.get("egress"))},
-        ),
-        name=None,
-    ),
-    Row(
-        token="aws:ec2/networkAclAssociation:NetworkAclAssociation",
-        service="ec2",
-        create=Call(
-            "replace_network_acl_association",
-            {"NetworkAclId": "networkAclId", "AssociationId": _current_association},
-            uses=("subnetId",),
-            auto=False,
-        ),
-        id="NewAssociationId",
-        read=by("describe_network_acls", {"NetworkAclIds": ["networkAclId"]}),
-        at=lambda s, a: next((e for e in a["NetworkAcls"][0]["Associations"] if e["SubnetId"] == s["subnetId"]), None),
-        gone=_main_acl,
-        name=None,
-    ),
-    Row(
-        token="aws:ec2/vpcEndpoint:VpcEndpoint",
-        service="ec2",
-        create=Call(
-            "create_vpc_endpoint",
-            {"VpcEndpointType": lambda s: s.get("vpcEndpointType", "Gateway")},
-            uses=("vpcEndpointType",),
-        ),
-        id="VpcEndpoint.VpcEndpointId",
-        read=by("describe_vpc_endpoints", {"VpcEndpointIds": ["id"]}),
-        at="VpcEndpoints[0]",
-        update=(
-            Call(
-                "modify_vpc_endpoint",
-                {
-                    "VpcEndpointId": "id",
-                    **{
-                        f"{verb}{parameter}": _list_change(name, added=verb == "Add")
-                        for name, parameter in (
-                            ("subnetIds", "SubnetIds"),
-                            ("routeTableIds", "RouteTableIds"),
-                            ("securityGroupIds", "SecurityGroupIds"),
-                        )
-                        for verb in ("Add", "Remove")
-                    },
-                },
-                uses=("subnetIds", "routeTableIds", "securityGroupIds"),
-            ),
-        ),
-        delete=by("delete_vpc_endpoints", {"VpcEndpointIds": ["id"]}),
-        names={"policy": "PolicyDocument"},
-        outputs={
-            "arn": _arn("vpc-endpoint"),
-            "securityGroupIds": "Groups[].GroupId",
-            "prefixListId": lambda s, a: f"pl-{s.id[-8:]}" if a.get("VpcEndpointType") == "Gateway" else None,
-            "cidrBlocks": lambda s, a: [],
-        },
-        tag_type="vpc-endpoint",
-        tag_key="id",
-        defaults={"vpcEndpointType": "Gateway"},
-    ),
-    Row(
-        token="aws:ec2/flowLog:FlowLog",
-        service="ec2",
-        create=Call(
-            "create_flow_logs",
-            {"ResourceIds": _resource_ids, "ResourceType": _resource_kind, "TrafficType": "trafficType"},
-            uses=("vpcId", "subnetId", "eniId", "transitGatewayId"),
-        ),
-        id="FlowLogIds[0]",
-        read=by("describe_flow_logs", {"FlowLogIds": ["id"]}),
-        at="FlowLogs[0]",
-        delete=by("delete_flow_logs", {"FlowLogIds": ["id"]}),
-        names={"iamRoleArn": "DeliverLogsPermissionArn"},
-        outputs={"arn": _arn("vpc-flow-log")},
-        tag_type="vpc-flow-log",
-        tag_key="id",
-    ),
-    Row(
-        token="aws:ec2/vpcDhcpOptions:VpcDhcpOptions",
-        service="ec2",
-        create=Call(
-            "create_dhcp_options",
-            {
-                "DhcpConfigurations": lambda s: [
-                    {"Key": key, "Values": value if isinstance(value, list) else [str(value)]}
-                    for key, value in (
-                        ("domain-name", s["domainName"]),
-                        ("domain-name-servers", s["domainNameServers"]),
-                        ("ntp-servers", s["ntpServers"]),
-                        ("netbios-name-servers", s["netbiosNameServers"]),
-                        ("netbios-node-type", s["netbiosNodeType"]),
-                    )
-                    if value
-                ]
-            },
-            uses=("domainName", "domainNameServers", "ntpServers", "netbiosNameServers", "netbiosNodeType"),
-        ),
-        id="DhcpOptions.DhcpOptionsId",
-        read=by("describe_dhcp_options", {"DhcpOptionsIds": ["id"]}),
-        at="DhcpOptions[0]",
-        delete=by("delete_dhcp_options", {"DhcpOptionsId": "id"}),
-        outputs={"arn": _arn("dhcp-options")},
-        tag_type="dhcp-options",
-        tag_key="id",
-    ),
-    Row(
-        token="aws:ec2/vpcDhcpOptionsAssociation:VpcDhcpOptionsAssociation",
-        service="ec2",
-        create=Call("associate_dhcp_options"),
-        upsert=True,
-        id=lambda scope, _: f"{scope['dhcpOptionsId']}-{scope['vpcId']}",
-        read=by("describe_vpcs", {"VpcIds": ["vpcId"]}),
-        at="Vpcs[0]",
-        delete=by("associate_dhcp_options", {"VpcId": "vpcId", "DhcpOptionsId": Literal("default")}),
-        name=None,
-    ),
-    Row(
-        token="aws:ec2/vpcBlockPublicAccessOptions:VpcBlockPublicAccessOptions",
-        service="ec2",
-        create=Call("modify_vpc_block_public_access_options"),
-        upsert=True,
-        mutable=("internetGatewayBlockMode",),
-        id=lambda scope, _: scope.region,
-        outputs={"awsRegion": lambda s, _: s.region, "awsAccountId": lambda s, _: s.session.account},
-        name=None,
-    ),
-    Row(
-        token="aws:ec2/vpcBlockPublicAccessExclusion:VpcBlockPublicAccessExclusion",
-        service="ec2",
-        create=Call("create_vpc_block_public_access_exclusion"),
-        mutable=("internetGatewayExclusionMode",),
-        id=lambda scope, _: f"vpcbpa-exclude-{scope.session.fresh()}",
         name=None,
     ),
 )

@@ -108,6 +108,7 @@ ROWS = (
             "enabledClusterLogTypes": lambda s, _: None,
         },
         defaults={"deletionProtection": False},
+        told={"vpcConfig": ("clusterSecurityGroupId", "vpcId")},
         mutable=(
             "version",
             "vpcConfig",

@@ -140,6 +140,31 @@ def _no_policy(scope: Scope) -> None:
             raise
 
 
+# Type, call, its parameters, id, name, whether in the store, outputs.
+_CONTROL: tuple[tuple[str, str, dict[str, Any], Any, str | None, bool, dict[str, Any]], ...] = (
+    (
+        "AccessPoint",
+        "create_access_point",
+        {"AccountId": lambda s: s.get("accountId", s.session.account), "Name": "name", "Bucket": "bucket"},
+        "inputs.name",
+        "name",
+        True,
+        {"arn": lambda s, _: s.arn("s3", f"accesspoint/{s.id}")},
+    ),
+    (
+        "AccountPublicAccessBlock",
+        "put_public_access_block",
+        {
+            "AccountId": lambda s: s.get("accountId", s.session.account),
+            "PublicAccessBlockConfiguration": _block,
+        },
+        lambda s, _: s.session.account,
+        None,
+        True,
+        {},
+    ),
+)
+
 ROWS = (
     _bucket("aws:s3/bucket:Bucket"),
     _bucket("aws:s3/bucketV2:BucketV2"),
@@ -292,28 +317,6 @@ ROWS = (
             store=store,
             outputs=outputs,
         )
-        for kind, method, params, id, name, store, outputs in (
-            (
-                "AccessPoint",
-                "create_access_point",
-                {"AccountId": lambda s: s.get("accountId", s.session.account), "Name": "name", "Bucket": "bucket"},
-                "inputs.name",
-                "name",
-                True,
-                {"arn": lambda s, _: s.arn("s3", f"accesspoint/{s.id}")},
-            ),
-            (
-                "AccountPublicAccessBlock",
-                "put_public_access_block",
-                {
-                    "AccountId": lambda s: s.get("accountId", s.session.account),
-                    "PublicAccessBlockConfiguration": _block,
-                },
-                lambda s, _: s.session.account,
-                None,
-                True,
-                {},
-            ),
-        )
+        for kind, method, params, id, name, store, outputs in _CONTROL
     ),
 )
