@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,7 +60,9 @@ class Authority:
         """Make it, unless it is there already."""
         if not self.pair.certificate.exists():
             key = ec.generate_private_key(ec.SECP256R1())
-            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"event-platform local {self.name}")])
+            # A name of its own: a client that trusts two authorities of one name may try the wrong key.
+            common = f"event-platform local {self.name} {secrets.token_hex(4)}"
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
             usage = x509.KeyUsage(
                 digital_signature=True,
                 key_cert_sign=True,

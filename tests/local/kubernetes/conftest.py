@@ -32,7 +32,7 @@ ACCOUNT = "123456789012"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 
 SERVER = """
-import http.server, os, signal, sys, time
+import http.server, os, signal, sys, threading, time
 from pathlib import Path
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,6 +47,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def end(number, frame):
     print("asked to end", flush=True)
+    threading.Thread(target=leave).start()
+
+def leave():
+    # Requests that are on their way are still answered meanwhile.
     time.sleep(float(os.environ.get("LINGER", "0")))
     print("ended in order", flush=True)
     os._exit(0)

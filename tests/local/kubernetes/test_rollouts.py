@@ -132,7 +132,8 @@ async def test_scaling_down_ends_pods_and_their_processes(namespace: Namespace) 
 
 
 def _answering(namespace: Namespace, text: str) -> Any:
-    return namespace.container(env=[{"name": "ANSWER", "value": text}], readinessProbe=PROBE)
+    env = [{"name": "ANSWER", "value": text}, {"name": "LINGER", "value": "1"}]
+    return namespace.container(env=env, readinessProbe=PROBE)
 
 
 async def _rolled_out(namespace: Namespace, name: str, replicas: int, generation: int = 1) -> bool:

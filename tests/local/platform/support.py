@@ -14,10 +14,21 @@ EVENTCTL = Path(sys.executable).with_name("eventctl")
 PATIENCE = 420
 
 
+def own_environment() -> dict[str, str]:
+    """The environment of a newcomer: without the clouds and authorities that other tests of this process have set."""
+    return {key: value for key, value in os.environ.items() if key != "SSL_CERT_FILE" and not key.startswith("AWS_")}
+
+
 def eventctl(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
-        [EVENTCTL, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
+        [EVENTCTL, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=own_environment(),
     )
 
 

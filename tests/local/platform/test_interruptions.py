@@ -16,9 +16,15 @@ import pytest
 from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout
 from scripts.local.processes import eventually
-from tests.local.platform.support import EVENTCTL, PATIENCE, eventctl, mentioning
+from tests.local.platform.support import EVENTCTL, PATIENCE, eventctl, mentioning, own_environment
 
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(PATIENCE * 2)]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in set(os.environ) - set(own_environment()):
+        monkeypatch.delenv(key)
 
 
 @pytest.fixture
