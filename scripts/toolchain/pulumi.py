@@ -21,7 +21,7 @@ from scripts.toolchain import cache, download, golang
 from scripts.toolchain.cache import CannotObtain
 
 VERSION = "3.259.0"
-# Used in this order when VERSION cannot be had. Each was built and ran the engine tests.
+# Used in this order when VERSION cannot be had; the Go module proxy serves each. Tests run on the one that is found.
 FALLBACKS = ("3.258.0",)
 # An engine on PATH that is older is passed over: it predates the policy protocol of the pinned pulumi-policy.
 MINIMUM = FALLBACKS[-1]
