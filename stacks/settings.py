@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from components import addresses
+from components import addresses, aws_facts
 from components.broker import Deployment
 from components.network import Nat
 
@@ -36,6 +36,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _offered(engine: aws_facts.Engine) -> Callable[[str], str]:
+    """A validator: a version that AWS offers, or an upgrade that it does in one step."""
+
+    def check(version: str) -> str:
+        engine.version(version)
+        return version
+
+    return check
+
+
 class NetworkSettings(Settings):
     cidr: str
     zones: Zones
@@ -49,7 +59,7 @@ class NetworkSettings(Settings):
 
 
 class ClusterSettings(Settings):
-    version: Annotated[str, Field(pattern=r"^1\.\d+$")]
+    version: Annotated[str, AfterValidator(_offered(aws_facts.KUBERNETES))]
     public_access_cidrs: tuple[str, ...]
     instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
     min_nodes: Count
@@ -58,30 +68,69 @@ class ClusterSettings(Settings):
 
 
 class DatabaseSettings(Settings):
+    """``proxy`` and ``replica`` cost as much as an instance each, for every database."""
+
+    version: Annotated[str, AfterValidator(_offered(aws_facts.POSTGRESQL))]
     instance_class: str
     storage_gib: Annotated[int, Field(ge=20)]
     max_storage_gib: Annotated[int, Field(ge=22)]
     multi_az: bool
     backup_days: Annotated[int, Field(ge=1, le=35)]
+    proxy: bool
+    replica: bool
 
 
 class BrokerSettings(Settings):
+    version: Annotated[str, AfterValidator(_offered(aws_facts.RABBITMQ))]
     instance_type: str
     deployment: Deployment
 
 
-class CacheSettings(Settings):
+class CacheNodes(Settings):
     node_type: str
     nodes: Annotated[int, Field(ge=1, le=6)]
     snapshot_days: Annotated[int, Field(ge=0, le=35)]
 
 
+class CacheSettings(Settings):
+    """Two caches: what must not be evicted (admission tokens, locks), and what may (reads)."""
+
+    version: Annotated[str, AfterValidator(_offered(aws_facts.VALKEY))]
+    admission: CacheNodes
+    reads: CacheNodes
+
+
+class SecretsSettings(Settings):
+    rotation_days: Annotated[int, Field(ge=1, le=1000)]
+
+
 class ServiceSettings(Settings):
-    """``pool`` is the size of one process's connection pool."""
+    """``pool`` is the size of one process's connection pool; what scales has ``replicas`` to ``max_replicas`` pods."""
 
     image_digest: str
     replicas: Count
+    max_replicas: Count
     pool: Count
+
+    @model_validator(mode="after")
+    def _a_range(self) -> Self:
+        if self.max_replicas < self.replicas:
+            raise ValueError(f"max_replicas is {self.max_replicas}, below replicas, which is {self.replicas}")
+        return self
+
+
+class QuotaSettings(Settings):
+    """The most that all pods of the namespace request together."""
+
+    pods: Annotated[int, Field(ge=10)]
+    cpu: Annotated[int, Field(ge=1)]
+    memory_gib: Annotated[int, Field(ge=1)]
+
+
+class DeliverySettings(Settings):
+    """``repository`` is owner/name on GitHub: its workflows plan and apply."""
+
+    repository: str
 
 
 class OutsideSettings(Settings):
@@ -95,16 +144,27 @@ class OutsideSettings(Settings):
 class PlatformSettings(Settings):
     environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,14}$")]
     production: bool
+    protected: bool
+    recovery_region: str
     owner: str
     cost_center: str
     log_retention_days: Literal[7, 30, 90, 365]
     network: NetworkSettings
     cluster: ClusterSettings
+    quota: QuotaSettings
     database: DatabaseSettings
     broker: BrokerSettings
     cache: CacheSettings
+    secrets: SecretsSettings
     services: dict[ServiceName, ServiceSettings]
     outside: OutsideSettings
+    delivery: DeliverySettings
+
+    @field_validator("recovery_region")
+    @classmethod
+    def _recoverable(cls, region: str) -> str:
+        aws_facts.check_region("recovery_region", region)
+        return region
 
     @model_validator(mode="after")
     def _every_service(self) -> Self:
@@ -121,12 +181,16 @@ class PlatformSettings(Settings):
         network, database, cache = self.network, self.database, self.cache
         rules: tuple[tuple[bool, str], ...] = (
             (len(network.zones) >= 3, f"network.zones are {len(network.zones)}, it needs 3"),
-            (network.nat is Nat.PER_ZONE, f"network.nat is {network.nat}, it needs per-zone"),
+            (
+                network.nat in (Nat.PER_ZONE, Nat.REGIONAL),
+                f"network.nat is {network.nat}, it needs per-zone or regional",
+            ),
             (database.multi_az, "database.multi_az is false, it needs a standby in another zone"),
             (database.backup_days >= 7, f"database.backup_days is {database.backup_days}, it needs 7"),
             (self.broker.deployment is Deployment.CLUSTER, "broker.deployment is one node, it needs CLUSTER_MULTI_AZ"),
-            (cache.nodes >= 2, f"cache.nodes is {cache.nodes}, it needs a replica: 2 or more"),
-            (cache.snapshot_days >= 1, "cache.snapshot_days is 0, it keeps snapshots: 1 or more"),
+            (cache.admission.nodes >= 2, f"cache.admission.nodes is {cache.admission.nodes}, it needs a replica"),
+            (cache.reads.nodes >= 2, f"cache.reads.nodes is {cache.reads.nodes}, it needs a replica"),
+            (cache.admission.snapshot_days >= 1, "cache.admission.snapshot_days is 0, it keeps snapshots: 1 or more"),
             (not self.cluster.public_access_cidrs, "cluster.public_access_cidrs is not empty, its API is private"),
             (self.log_retention_days >= 90, f"log_retention_days is {self.log_retention_days}, it keeps 90"),
             (all(s.replicas >= 2 for s in self.services.values()), "a service has 1 replica, it needs 2 or more"),

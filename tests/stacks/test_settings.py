@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components import aws_facts
 from stacks.settings import PROJECT, InvalidSettings, from_config, from_file, from_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +74,7 @@ def test_an_impossible_network_is_refused_with_value_rule_and_remedy() -> None:
     values["network"]["cidr"] = "10.10.0.0/24"
     message = refused(values)
     assert "'10.10.0.0/24'" in message
-    assert "three tiers need /16 to /20" in message
+    assert "four tiers need /16 to /20" in message
     assert "take 10.20.0.0/16" in message
 
 
@@ -89,17 +90,53 @@ PRODUCTION_INVARIANTS = [
     ("database", "multi_az", False, "standby in another zone"),
     ("database", "backup_days", 3, "it needs 7"),
     ("broker", "deployment", "SINGLE_INSTANCE", "it needs CLUSTER_MULTI_AZ"),
-    ("cache", "nodes", 1, "it needs a replica"),
-    ("cache", "snapshot_days", 0, "it keeps snapshots"),
+    ("cache.admission", "nodes", 1, "it needs a replica"),
+    ("cache.reads", "nodes", 1, "it needs a replica"),
+    ("cache.admission", "snapshot_days", 0, "it keeps snapshots"),
     ("cluster", "public_access_cidrs", ["192.0.2.0/24"], "its API is private"),
     (None, "log_retention_days", 7, "it keeps 90"),
 ]
 
 
+def at(values: dict[str, Any], group: str | None) -> dict[str, Any]:
+    """The settings below a path."""
+    for part in group.split(".") if group else ():
+        values = values[part]
+    return values
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value", "rule"),
+    [
+        ("database", "version", "12", "PostgreSQL version '12' is not offered here; choose from 15, 16, 17"),
+        ("database", "version", "12 -> 17", "cannot be upgraded from 12 to 17 in one step: go through 13 or 14"),
+        ("broker", "version", "3.13 -> 4.2", "make a new one beside it and move the data"),
+        ("cluster", "version", "1.33 -> 1.35", "go through 1.34 first"),
+        ("cache", "version", "eight", "write the version, like '8.1'"),
+        (None, "recovery_region", "mars-1", "recovery_region is 'mars-1'; choose from eu-west-1"),
+    ],
+)
+def test_what_aws_does_not_offer_is_refused_with_what_it_does(
+    group: str | None, key: str, value: str, rule: str
+) -> None:
+    values = config()
+    at(values, group)[key] = value
+    assert rule in refused(values)
+
+
+@pytest.mark.parametrize(
+    ("group", "value"), [("database", "16 -> 17"), ("cluster", "1.34 -> 1.35"), ("cache", "7.2 -> 8.1")]
+)
+def test_an_upgrade_in_one_step_is_allowed(group: str, value: str) -> None:
+    values = config()
+    values[group]["version"] = value
+    from_mapping(values, "prod")
+
+
 @pytest.mark.parametrize(("group", "key", "value", "rule"), PRODUCTION_INVARIANTS)
 def test_production_refuses_what_would_not_survive(group: str | None, key: str, value: Any, rule: str) -> None:
     values = config()
-    (values if group is None else values[group])[key] = value
+    at(values, group)[key] = value
     message = refused(values)
     assert rule in message
     assert "event-platform:production is true" in message
@@ -114,5 +151,18 @@ def test_production_refuses_a_single_replica() -> None:
 @pytest.mark.parametrize(("group", "key", "value", "rule"), PRODUCTION_INVARIANTS)
 def test_elsewhere_the_same_is_allowed(group: str | None, key: str, value: Any, rule: str) -> None:
     values = {**config(), "production": False}
-    (values if group is None else values[group])[key] = value
+    at(values, group)[key] = value
     from_mapping(values, "dev")
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_version_in_use_is_under_standard_support(name: str) -> None:
+    settings = from_file((ROOT / name).read_text(), name)
+    for engine, text in (
+        (aws_facts.KUBERNETES, settings.cluster.version),
+        (aws_facts.POSTGRESQL, settings.database.version),
+        (aws_facts.RABBITMQ, settings.broker.version),
+        (aws_facts.VALKEY, settings.cache.version),
+    ):
+        ends = engine.releases[engine.version(text).wanted].standard_support_until
+        assert ends is None or ends > aws_facts.CHECKED, f"{engine.name} {text}: support ended on {ends}"
