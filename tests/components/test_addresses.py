@@ -13,8 +13,8 @@ from components.addresses import plan
 def test_no_two_subnets_overlap_and_all_lie_in_the_block(prefix: int, zones: int) -> None:
     block = IPv4Network(f"10.20.0.0/{prefix}")
     found = plan(str(block), zones)
-    subnets = [IPv4Network(cidr) for tier in (found.private, found.public, found.data) for cidr in tier]
-    assert len(subnets) == 3 * zones
+    subnets = [IPv4Network(cidr) for tier in (found.private, found.public, found.data, found.intra) for cidr in tier]
+    assert len(subnets) == 4 * zones
     assert all(subnet.subnet_of(block) for subnet in subnets)
     assert not any(one.overlaps(other) for one in subnets for other in subnets if one is not other)
 
@@ -24,6 +24,7 @@ def test_another_zone_moves_no_subnet_that_exists() -> None:
     assert after.private[:2] == before.private
     assert after.public[:2] == before.public
     assert after.data[:2] == before.data
+    assert after.intra[:2] == before.intra
 
 
 def test_pods_get_thousands_of_addresses_in_each_zone() -> None:
@@ -34,8 +35,8 @@ def test_pods_get_thousands_of_addresses_in_each_zone() -> None:
     ("cidr", "rule"),
     [
         ("10.20.0.1/16", "not an IPv4 network"),
-        ("10.20.0.0/21", "three tiers need /16 to /20"),
-        ("10.0.0.0/8", "three tiers need /16 to /20"),
+        ("10.20.0.0/21", "four tiers need /16 to /20"),
+        ("10.0.0.0/8", "four tiers need /16 to /20"),
         ("everywhere", "not an IPv4 network"),
     ],
 )
