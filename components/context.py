@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
+
+from components import iam
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The part of AWS that a policy is about."""
+
+    environment: str
+    region: str
+    account_id: str
+    partition: str
+
+    def arn(self, service: str, rest: str) -> str:
+        """An ARN in this Region of this account."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{rest}"
+
+    @property
+    def tagged(self) -> dict[str, Any]:
+        """Only what this environment owns."""
+        return {"StringEquals": {"aws:ResourceTag/Environment": self.environment}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,18 +35,39 @@ class Context:
 
     environment: str
     region: str
+    recovery_region: str
+    """Where copies of backups and secrets are kept, for the loss of the whole Region."""
     account_id: pulumi.Input[str]
     partition: pulumi.Input[str]
     production: bool
-    """Production keeps what it has: stateful resources are protected and leave a final snapshot."""
+    """Production survives the loss of a zone, and leaves a final snapshot of what it deletes."""
+    protected: bool
+    """Stateful resources refuse to be deleted; an environment that is to go is first made unprotected."""
     log_retention_days: int
     alarm_topic_arn: pulumi.Input[str] | None = None
     """Where an alarm goes when it fires and when it clears; only what makes the topic does without it."""
+
+    @property
+    def place(self) -> pulumi.Output[Place]:
+        """Where the environment is, once the account is known: for policies, which are pure functions of it."""
+        return pulumi.Output.all(self.account_id, self.partition).apply(
+            lambda known: Place(
+                environment=self.environment, region=self.region, account_id=known[0], partition=known[1]
+            )
+        )
+
+    def trust(self, service: str) -> pulumi.Output[str]:
+        """A role's trust: ``service`` alone may take it, and only on behalf of this account."""
+        return self.place.apply(lambda place: iam.trust(service, account_id=place.account_id))
+
+    def aws_policy(self, name: str) -> pulumi.Output[str]:
+        """The ARN of a policy that AWS manages, like ``service-role/AmazonRDSEnhancedMonitoringRole``."""
+        return pulumi.Output.format("arn:{0}:iam::aws:policy/{1}", self.partition, name)
 
     def tags(self, component: str) -> dict[str, str]:
         """Tags that tell who owns a resource; the provider adds those that all resources share."""
         return {"Component": component}
 
     def keep(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-        """``opts`` for a resource that holds data: in production, Pulumi refuses to delete it."""
-        return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=self.production))
+        """``opts`` for a resource that holds data: where protected, Pulumi refuses to delete it."""
+        return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=self.protected))

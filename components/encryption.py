@@ -38,9 +38,18 @@ def key_policy(account_id: str, partition: str, services: Sequence[str]) -> str:
 
 
 def key(
-    name: str, *, context: Context, purpose: str, services: Sequence[str] = (), opts: pulumi.ResourceOptions
+    name: str,
+    *,
+    context: Context,
+    purpose: str,
+    services: Sequence[str] = (),
+    region: str | None = None,
+    opts: pulumi.ResourceOptions,
 ) -> kms.Key:
-    """A key named ``name``, rotated every year by AWS, with an alias, usable by ``services`` (service principals)."""
+    """A key named ``name``, rotated every year by AWS, with an alias, usable by ``services`` (service principals).
+
+    It is made in ``region``, or in the environment's own.
+    """
     made = kms.Key(
         name,
         description=purpose,
@@ -49,8 +58,9 @@ def key(
         policy=pulumi.Output.all(context.account_id, context.partition).apply(
             lambda known: key_policy(known[0], known[1], services)
         ),
+        region=region,
         tags=context.tags(name),
         opts=context.keep(opts),
     )
-    kms.Alias(name, name=f"alias/{context.environment}/{name}", target_key_id=made.key_id, opts=opts)
+    kms.Alias(name, name=f"alias/{context.environment}/{name}", target_key_id=made.key_id, region=region, opts=opts)
     return made
