@@ -1,30 +1,28 @@
 """The message broker: Amazon MQ for RabbitMQ, private, encrypted, its credentials in Secrets Manager.
 
 A RabbitMQ broker cannot change its security groups (Amazon MQ API reference, UpdateBroker), so the group never changes:
-its rules do.
+its rules do. Each service has a login of its own; what it may touch is in `broker_topology`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import pulumi
 from pulumi_aws import ec2, mq, secretsmanager
 
-from components import encryption
+from components import aws_facts, encryption, ingress
 from components.alarm import Severity, alarm
 from components.context import Context
 from components.secrets import Secrets, generated_password
 
 PORT = 5671
-ENGINE_VERSION = "4.2"
-_USER = "platform"
-# GiB of the instance types that Amazon MQ for RabbitMQ offers in the m7g family (those of EC2's m7g).
-MEMORY_GIB = {"mq.m7g.medium": 4, "mq.m7g.large": 8, "mq.m7g.xlarge": 16, "mq.m7g.2xlarge": 32}
+_ADMINISTRATOR = "platform"
 # RabbitMQ blocks publishers at this share of the memory (its default vm_memory_high_watermark); we hear of it earlier.
 _WATERMARK, _WARN_AT = 0.4, 0.8
+_GIB = 1024**3
 
 
 class Deployment(StrEnum):
@@ -36,22 +34,29 @@ class Deployment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerArgs:
-    """``subnet_ids`` are the data subnets; a single instance uses the first."""
+    """``subnet_ids`` are the data subnets; a single instance uses the first.
 
+    ``services`` get a login each, and ``clients`` are the security groups that may connect, by name. ``version`` may
+    be an upgrade, like ``3.12 -> 3.13``.
+    """
+
+    version: str
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    client_security_group_id: pulumi.Input[str]
+    clients: Mapping[str, pulumi.Input[str]]
+    services: Sequence[str]
     instance_type: str
     deployment: Deployment
 
     def __post_init__(self) -> None:
-        if self.instance_type not in MEMORY_GIB:
+        version = aws_facts.RABBITMQ.version(self.version)
+        if version.wanted.startswith("4.") and not self.instance_type.startswith("mq.m7g."):
             raise ValueError(
-                f"instance_type is {self.instance_type!r}; choose from {', '.join(MEMORY_GIB)}, or add it with its "
-                "memory to MEMORY_GIB: the memory alarm depends on it"
+                f"instance_type is {self.instance_type!r}; RabbitMQ {version.wanted} runs on mq.m7g alone "
+                "(Amazon MQ Developer Guide, 'RabbitMQ 4'): set broker.instance_type"
             )
-        # Amazon MQ Developer Guide, "Amazon MQ for RabbitMQ instance types": clusters start at m5/m7g large.
-        if self.deployment is Deployment.CLUSTER and self.instance_type.endswith((".micro", ".medium")):
+        found = aws_facts.BROKER_CLASSES.find(self.instance_type)
+        if self.deployment is Deployment.CLUSTER and not found.clusters:
             raise ValueError(
                 f"instance_type is {self.instance_type!r}; a broker in several zones needs mq.m7g.large or larger: "
                 "set broker.instance_type, or broker.deployment to SINGLE_INSTANCE"
@@ -59,12 +64,15 @@ class BrokerArgs:
 
 
 class Broker(pulumi.ComponentResource):
-    """A RabbitMQ broker and the user that the services share."""
+    """A RabbitMQ broker, its administrator, and a login for each service."""
 
     address: pulumi.Output[str]
     """``host:port`` of AMQP over TLS."""
-    secret: secretsmanager.Secret
-    """{username, password, address}"""
+    management_url: pulumi.Output[str]
+    administrator: secretsmanager.Secret
+    """{username, password, management}: who sets the broker up; no service logs in with it."""
+    users: dict[str, secretsmanager.Secret]
+    """Service → {username, password, address, management, administrator}."""
 
     def __init__(
         self,
@@ -76,31 +84,16 @@ class Broker(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("platform:broker:Broker", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = self._child = pulumi.ResourceOptions(parent=self)
+        self._name, self._context = name, context
         key = encryption.key(name, context=context, purpose="Messages", opts=child)
-        group = ec2.SecurityGroup(
-            name,
-            description="AMQP and the console over TLS, from the cluster only",
-            vpc_id=args.vpc_id,
-            ingress=[
-                ec2.SecurityGroupIngressArgs(
-                    description=about,
-                    protocol="tcp",
-                    from_port=port,
-                    to_port=port,
-                    security_groups=[args.client_security_group_id],
-                )
-                for about, port in (("AMQP over TLS", PORT), ("Management API", 443))
-            ],
-            tags=context.tags(name),
-            opts=child,
-        )
+        group = self._security_group(args)
         password = generated_password(name, child)
         broker = mq.Broker(
             name,
             broker_name=f"{context.environment}-{name}",
             engine_type="RabbitMQ",
-            engine_version=ENGINE_VERSION,
+            engine_version=aws_facts.RABBITMQ.version(args.version).wanted,
             host_instance_type=args.instance_type,
             deployment_mode=args.deployment,
             publicly_accessible=False,
@@ -113,47 +106,119 @@ class Broker(pulumi.ComponentResource):
             maintenance_window_start_time=mq.BrokerMaintenanceWindowStartTimeArgs(
                 day_of_week="TUESDAY", time_of_day="03:00", time_zone="UTC"
             ),
-            users=[mq.BrokerUserArgs(username=_USER, password=password)],
+            users=[mq.BrokerUserArgs(username=_ADMINISTRATOR, password=password)],
             tags=context.tags(name),
-            opts=context.keep(child),
+            # Rotation changes the administrator's password inside the broker; Amazon MQ knows the first one only.
+            opts=pulumi.ResourceOptions.merge(context.keep(child), pulumi.ResourceOptions(ignore_changes=["users"])),
         )
         self.address = broker.instances.apply(lambda nodes: _amqps(nodes[0].endpoints))
-        self.secret = secrets.keep(
-            f"{name}-credentials",
-            {"username": _USER, "password": password, "address": self.address},
-            about="The user with which the services reach the broker",
+        self.management_url = broker.instances.apply(lambda nodes: (nodes[0].console_url or "").rstrip("/"))
+        self.administrator = secrets.keep(
+            f"{name}-administrator",
+            {"username": _ADMINISTRATOR, "password": password, "management": self.management_url},
+            about="Who sets the broker up; no service logs in with it",
         )
-        for role, says, runbook, metric, severity, above in (
+        self.users = {
+            service: secrets.keep(
+                f"{name}-{service}",
+                {
+                    "username": service,
+                    "password": generated_password(f"{name}-{service}", child),
+                    "address": self.address,
+                    "management": self.management_url,
+                    "administrator": self.administrator.arn,
+                },
+                about=f"The login of {service} at the broker",
+            )
+            for service in args.services
+        }
+        self._alarms(broker, aws_facts.BROKER_CLASSES.find(args.instance_type).memory_gib)
+        self.register_outputs({"address": self.address})
+
+    def _security_group(self, args: BrokerArgs) -> ec2.SecurityGroup:
+        # RabbitMQ brokers refuse another group: the rules are resources of their own, so that the group never changes.
+        group = ec2.SecurityGroup(
+            self._name,
+            description="AMQP and the management API over TLS, from inside only",
+            vpc_id=args.vpc_id,
+            tags=self._context.tags(self._name),
+            opts=self._child,
+        )
+        for client, source in args.clients.items():
+            for role, port in (("amqp", PORT), ("management", 443)):
+                ingress.rule(
+                    f"{self._name}-{role}-from-{client}",
+                    f"{role} from {client}",
+                    into=group.id,
+                    source=source,
+                    port=port,
+                    opts=self._child,
+                )
+        return group
+
+    def _alarms(self, broker: mq.Broker, memory_gib: float) -> None:
+        page, ticket = Severity.PAGE, Severity.TICKET
+        memory = memory_gib * _GIB * _WATERMARK * _WARN_AT
+        for role, says, runbook, metric, severity, above, below in (
             (
                 "memory",
                 "The broker is close to blocking publishers.",
                 "broker_memory_alarm",
                 "RabbitMQMemUsed",
-                Severity.PAGE,
-                MEMORY_GIB[args.instance_type] * 1024**3 * _WATERMARK * _WARN_AT,
+                page,
+                memory,
+                None,
+            ),
+            (
+                "disk",
+                "The broker is close to its free-disk limit, at which it blocks publishers.",
+                "broker_memory_alarm",
+                "RabbitMQDiskFree",
+                page,
+                None,
+                5 * _GIB,
             ),
             (
                 "backlog",
                 "Messages pile up: consumers are slow or gone.",
                 "notification_backlog",
                 "MessageReadyCount",
-                Severity.TICKET,
+                ticket,
                 10_000,
+                None,
+            ),
+            (
+                "unacknowledged",
+                "Consumers take messages and do not finish them.",
+                "notification_backlog",
+                "MessageUnacknowledgedCount",
+                ticket,
+                1_000,
+                None,
+            ),
+            (
+                "consumers",
+                "Nobody takes messages.",
+                "notification_backlog",
+                "ConsumerCount",
+                page,
+                None,
+                1,
             ),
         ):
             alarm(
-                f"{name}-{role}",
-                context=context,
+                f"{self._name}-{role}",
+                context=self._context,
                 says=says,
                 runbook=runbook,
                 namespace="AWS/AmazonMQ",
                 metric=metric,
                 dimensions={"Broker": broker.broker_name},
                 above=above,
+                below=below,
                 severity=severity,
-                opts=child,
+                opts=self._child,
             )
-        self.register_outputs({"address": self.address})
 
 
 def _amqps(endpoints: Sequence[str] | None) -> str:

@@ -1,12 +1,14 @@
-"""RabbitMQ: events out with publisher confirms, events in from a quorum queue with a delivery limit and dead
-letters.
+"""RabbitMQ: events out with publisher confirms, events in from a queue of one's own.
+
+Exchange, queues and their limits are made with the infrastructure; a service uses what is there and may change none of
+it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import aio_pika
@@ -15,12 +17,11 @@ from pydantic import ValidationError
 
 from services.common import logs
 from services.common.outbox import OutboxMessage
-from services.contracts import DEAD_LETTERS_EXCHANGE, EVENTS_EXCHANGE, EventMessage
+from services.contracts import EVENTS_EXCHANGE, EventMessage
 
 log = logs.get(__name__)
 
 CONFIRM_SECONDS = 10.0
-DELIVERY_LIMIT = 5
 PREFETCH = 16
 # Quorum queues redeliver at once, so a consumer waits before it gives a message back: 1, 2, 4, … seconds.
 LONGEST_PAUSE_SECONDS = 30.0
@@ -48,9 +49,7 @@ class EventPublisher:
     async def publish(self, message: OutboxMessage) -> None:
         """Publish under the event's name; raises when it is not confirmed within CONFIRM_SECONDS."""
         if self._exchange is None:
-            self._exchange = await self._channel.declare_exchange(
-                EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
-            )
+            self._exchange = await self._channel.get_exchange(EVENTS_EXCHANGE)
         event = EventMessage.model_validate(
             {"id": str(message.id), "type": message.topic, "occurredAt": message.occurred_at, "ids": message.payload}
         )
@@ -68,42 +67,17 @@ class EventPublisher:
         )
 
 
-async def declare(channel: AbstractRobustChannel, queue: str, topics: Sequence[str]) -> aio_pika.abc.AbstractQueue:
-    """Declare ``queue`` bound to ``topics``, and `<queue>.dead` for what it gives up; safe to repeat."""
-    events = await channel.declare_exchange(EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-    dead = await channel.declare_exchange(DEAD_LETTERS_EXCHANGE, aio_pika.ExchangeType.DIRECT, durable=True)
-    graveyard = await channel.declare_queue(f"{queue}.dead", durable=True, arguments={"x-queue-type": "quorum"})
-    await graveyard.bind(dead, routing_key=queue)
-    made = await channel.declare_queue(
-        queue,
-        durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-delivery-limit": DELIVERY_LIMIT,
-            "x-dead-letter-exchange": DEAD_LETTERS_EXCHANGE,
-            "x-dead-letter-routing-key": queue,
-            # At least once needs the queue to refuse, not drop, what it cannot hold (rabbitmq.com/docs/quorum-queues).
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-        },
-    )
-    for topic in topics:
-        await made.bind(events, routing_key=topic)
-    return made
-
-
 async def consume(
     channel: AbstractRobustChannel,
     queue: str,
-    topics: Sequence[str],
     handler: Callable[[EventMessage], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
     """Feed ``handler`` until ``stop``: acknowledged after it returns; given back when it raises, with a growing pause,
-    until DELIVERY_LIMIT makes it a dead letter. What cannot be parsed is a dead letter at once.
+    until the queue's delivery limit makes it a dead letter. What cannot be parsed is a dead letter at once.
     """
     await channel.set_qos(prefetch_count=PREFETCH)
-    made = await declare(channel, queue, topics)
+    made = await channel.get_queue(queue)
     busy: set[asyncio.Task[None]] = set()
 
     async def on_message(message: AbstractIncomingMessage) -> None:

@@ -24,6 +24,7 @@ from scripts.local.servers.rabbitmq import RabbitMQ
 from services.booking.ticket_codes import Signer
 from services.common import database, migrations
 from services.common.settings import MigrationSettings
+from tests.services.broker import Broker, set_up
 
 ROOT = Path(__file__).parents[2]
 OWNER, PASSWORD = "owner", "owner-password"
@@ -48,6 +49,12 @@ def postgres_server(folder: Path) -> Iterator[Postgres]:
 def rabbitmq_server(folder: Path) -> Iterator[RabbitMQ]:
     with rabbitmq.running(folder) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def broker(rabbitmq_server: RabbitMQ) -> Broker:
+    """Applies a topology to the server; answers with the URLs of its users."""
+    return set_up(rabbitmq_server)
 
 
 @pytest.fixture(scope="session")

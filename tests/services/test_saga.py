@@ -25,8 +25,9 @@ from components.saga_definition import OPERATOR, definition
 from scripts.local import processes
 from scripts.local.processes import Running, Server, eventually
 from scripts.local.servers.postgres import Postgres
-from scripts.local.servers.rabbitmq import RabbitMQ
 from services.contracts import Command
+from stacks.messaging import PUBLISHERS, SUBSCRIPTIONS
+from tests.services.broker import Broker
 from tests.services.conftest import ROOT, _module, call
 
 SERVICES = {
@@ -138,7 +139,8 @@ def _post(client: httpx.Client, path: str, body: object, status: int) -> dict[st
 
 
 @pytest.fixture(scope="module")
-def platform(folder: Path, postgres_server: Postgres, rabbitmq_server: RabbitMQ, aws_server: str) -> Iterator[Platform]:
+def platform(folder: Path, postgres_server: Postgres, broker: Broker, aws_server: str) -> Iterator[Platform]:
+    broker_url = broker(PUBLISHERS, SUBSCRIPTIONS)
     sqs = boto3.client("sqs", region_name="eu-west-3")
     queues = {
         name: sqs.create_queue(QueueName=f"saga-{name}-{uuid.uuid4().hex[:6]}")["QueueUrl"]
@@ -163,7 +165,7 @@ def platform(folder: Path, postgres_server: Postgres, rabbitmq_server: RabbitMQ,
                 "POD_IP": "127.0.0.1",
                 "DATABASE_URL": postgres_server.url(f"{name}_service", name, "service-password"),
                 "DATABASE_POOL_SIZE": "5",
-                "AMQP_URL": rabbitmq_server.url(),
+                "AMQP_URL": broker_url(service),
                 "SAGA_QUEUE_URL": queues[service],
                 "OIDC_ISSUER": issuer,
                 "SAGA_WAIT_SECONDS": "1",

@@ -30,7 +30,7 @@ def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
         ):
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready}))
             handler = partial(handlers.on_event, PostgresStore(pool), notifier)
-            consume = partial(rabbitmq.consume, channel, domain.QUEUE, domain.TOPICS, handler)
+            consume = partial(rabbitmq.consume, channel, domain.QUEUE, handler)
             async with runtime.looping(consume):
                 yield
         await notifier.aclose()

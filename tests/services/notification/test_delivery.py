@@ -6,14 +6,13 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import aio_pika
 import asyncpg
 import httpx
 import pytest
 
-from scripts.local.servers.rabbitmq import RabbitMQ
+from components.broker_topology import DELIVERY_LIMIT, Subscription
 from services.common import inbox, rabbitmq
 from services.common.inbox import Claim, Outcome
 from services.common.outbox import OutboxMessage
@@ -21,6 +20,7 @@ from services.contracts import EVENTS_EXCHANGE, Command, Event, EventMessage
 from services.notification import bootstrap, domain, handlers
 from services.notification.adapters.novu import NovuNotifier
 from services.notification.adapters.store import PostgresStore
+from tests.services.broker import Broker
 from tests.services.conftest import eventually
 from tests.services.samples import message
 
@@ -85,10 +85,12 @@ async def test_an_event_is_not_received_until_the_buyer_was_told(
 
 
 async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
-    notification: asyncpg.Pool, notifier: NovuNotifier, rabbitmq_server: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+    notification: asyncpg.Pool, notifier: NovuNotifier, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rabbitmq, "LONGEST_PAUSE_SECONDS", 0.01)
     queue, good = f"test.{uuid.uuid4()}", event(Event.ORDER_PLACED, str(uuid.uuid4()))
+    listening = Subscription(service="notification", queue=queue, topics=domain.TOPICS)
+    url = broker(["booking"], [listening])
     poison = event(Event.TICKET_ISSUED, str(uuid.uuid4()))
     store, stop, tries = PostgresStore(notification), asyncio.Event(), []
 
@@ -98,11 +100,18 @@ async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
             raise RuntimeError("cannot be handled")
         await handlers.on_event(store, notifier, received)
 
-    async with rabbitmq.connection(rabbitmq_server.url()) as broker, broker.channel() as channel:
-        consuming = asyncio.create_task(rabbitmq.consume(channel, queue, domain.TOPICS, handle, stop))
+    async with (
+        rabbitmq.connection(url("notification")) as connected,
+        connected.channel() as channel,
+        rabbitmq.connection(url("booking")) as publishing,
+    ):
+        consuming = asyncio.create_task(rabbitmq.consume(channel, queue, handle, stop))
         await asyncio.sleep(0)
-        async with broker.channel() as other:
-            await rabbitmq.declare(other, queue, domain.TOPICS)
+        async with (
+            publishing.channel() as other,
+            rabbitmq.connection(url("admin")) as admin,
+            admin.channel() as looking,
+        ):
             publisher = rabbitmq.EventPublisher(other)
             exchange = await other.get_exchange(EVENTS_EXCHANGE)
             await exchange.publish(aio_pika.Message(b"not json"), routing_key="order.placed")
@@ -111,7 +120,7 @@ async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
                 await publisher.publish(said)
 
             letters: list[bytes] = []
-            dead = await other.get_queue(f"{queue}.dead")
+            dead = await looking.get_queue(f"{queue}.dead")
 
             async def settled() -> bool:
                 letter = await dead.get(fail=False)
@@ -124,9 +133,6 @@ async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
             assert b"not json" in letters
             assert [json.loads(letter)["id"] for letter in letters if letter != b"not json"] == [poison.id]
             assert await notification.fetchval("SELECT count(*) FROM inbox WHERE message_id = $1", good.id) == 1
-            assert len(tries) == rabbitmq.DELIVERY_LIMIT + 1
+            assert len(tries) == DELIVERY_LIMIT + 1
             stop.set()
             await consuming
-            for name in (queue, f"{queue}.dead"):
-                with suppress(aio_pika.exceptions.AMQPError):
-                    await other.queue_delete(name)

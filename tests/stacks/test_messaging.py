@@ -1,0 +1,19 @@
+"""What the stack says of messages is what the services do."""
+
+from components import broker_topology
+from services.common.topology import main
+from services.contracts import DEAD_LETTERS_EXCHANGE, EVENTS_EXCHANGE
+from services.notification import domain
+from stacks.messaging import NOTIFICATION, SET_UP
+
+
+def test_notification_listens_where_its_code_does() -> None:
+    assert (NOTIFICATION.queue, tuple(NOTIFICATION.topics)) == (domain.QUEUE, domain.TOPICS)
+
+
+def test_exchanges_have_the_names_that_services_publish_to() -> None:
+    assert (broker_topology.EVENTS, broker_topology.DEAD_LETTERS) == (EVENTS_EXCHANGE, DEAD_LETTERS_EXCHANGE)
+
+
+def test_the_job_runs_a_module_that_exists() -> None:
+    assert SET_UP[-1] == main.__module__
