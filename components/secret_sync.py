@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_aws import eks
-from pulumi_aws import iam as aws_iam
 
 from components import iam
-from components.context import Context
+from components.context import Context, Place
+from components.pod_identity import pod_identity
 
 CHART, CHART_VERSION = "external-secrets", "1.3.2"
 _REPOSITORY = "https://charts.external-secrets.io"
@@ -20,18 +19,17 @@ STORE = "secrets-manager"
 _NAMESPACE = "external-secrets"
 
 
-def reader_policy(*, environment: str, region: str, account_id: str, partition: str) -> str:
+def reader_policy(place: Place) -> str:
     """Read the environment's own secrets, and the master passwords that RDS keeps (names starting with ``rds!``)."""
-    prefix = f"arn:{partition}:secretsmanager:{region}:{account_id}:secret"
     return iam.document(
         iam.allow(
             ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"),
-            (f"{prefix}:{environment}/*", f"{prefix}:rds!*"),
+            (place.arn("secretsmanager", f"secret:{place.environment}/*"), place.arn("secretsmanager", "secret:rds!*")),
         ),
         iam.allow(
             ("kms:Decrypt",),
             ("*",),
-            condition={"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}},
+            condition={"StringEquals": {"kms:ViaService": f"secretsmanager.{place.region}.amazonaws.com"}},
         ),
     )
 
@@ -51,29 +49,13 @@ class SecretSync(pulumi.ComponentResource):
     ) -> None:
         super().__init__("platform:secrets:SecretSync", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        role = aws_iam.Role(
-            name,
-            assume_role_policy=iam.trust("pods.eks.amazonaws.com", actions=("sts:AssumeRole", "sts:TagSession")),
-            tags=context.tags(name),
-            opts=child,
-        )
-        aws_iam.RolePolicy(
-            name,
-            role=role.id,
-            policy=pulumi.Output.all(context.account_id, context.partition).apply(
-                lambda known: reader_policy(
-                    environment=context.environment, region=context.region, account_id=known[0], partition=known[1]
-                )
-            ),
-            opts=child,
-        )
-        identity = eks.PodIdentityAssociation(
+        identity = pod_identity(
             name,
             cluster_name=cluster_name,
             namespace=_NAMESPACE,
             service_account=CHART,
-            role_arn=role.arn,
-            tags=context.tags(name),
+            policy=context.place.apply(reader_policy),
+            context=context,
             opts=child,
         )
         release = k8s.helm.v3.Release(
@@ -85,7 +67,7 @@ class SecretSync(pulumi.ComponentResource):
             create_namespace=True,
             repository_opts=k8s.helm.v3.RepositoryOptsArgs(repo=_REPOSITORY),
             values={"installCRDs": True, "replicaCount": 2 if context.production else 1},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[identity]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=identity.ready),
         )
         self.store = k8s.apiextensions.CustomResource(
             STORE,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pulumi
 import pulumi_random as random
-from pulumi_aws import kms, secretsmanager
+from pulumi_aws import secretsmanager
 
 from components import encryption, iam
 from components.context import Context
@@ -34,13 +34,35 @@ class Secrets(pulumi.ComponentResource):
         super().__init__("platform:secrets:Secrets", name, None, opts)
         self._context = context
         self._child = pulumi.ResourceOptions(parent=self)
-        self._key: kms.Key = encryption.key(name, context=context, purpose="Secrets", opts=self._child)
+        self._key = encryption.key(name, context=context, purpose="Secrets", opts=self._child)
         self.key_arn = self._key.arn
+        # Without its secrets a restored environment opens nothing.
+        self._replicas = (
+            [
+                secretsmanager.SecretReplicaArgs(
+                    region=context.recovery_region,
+                    kms_key_id=encryption.key(
+                        f"{name}-abroad",
+                        context=context,
+                        purpose="Copies of secrets",
+                        region=context.recovery_region,
+                        opts=self._child,
+                    ).arn,
+                )
+            ]
+            if context.production
+            else None
+        )
         self.register_outputs({"key_arn": self.key_arn})
 
     def keep(self, name: str, values: Mapping[str, pulumi.Input[str]], *, about: str) -> secretsmanager.Secret:
         """A secret with ``values``, stored as one JSON object. The stack's state holds them, encrypted."""
-        secret = self._secret(name, about)
+        secret = self.declare(name, about=about)
+        self.fill(name, secret, values)
+        return secret
+
+    def fill(self, name: str, secret: secretsmanager.Secret, values: Mapping[str, pulumi.Input[str]]) -> None:
+        """Give a declared secret its first value: for one whose value names something that needs the secret."""
         secretsmanager.SecretVersion(
             name,
             secret_id=secret.id,
@@ -48,13 +70,13 @@ class Secrets(pulumi.ComponentResource):
             # Rotation writes new versions; the next `up` must not bring the first one back.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"]),
         )
-        return secret
 
     def external(self, name: str, *, about: str) -> secretsmanager.Secret:
         """A secret whose value an operator sets, with ``aws secretsmanager put-secret-value``."""
-        return self._secret(name, about)
+        return self.declare(name, about=about)
 
-    def _secret(self, name: str, about: str) -> secretsmanager.Secret:
+    def declare(self, name: str, *, about: str) -> secretsmanager.Secret:
+        """A secret without a value, and the policy that closes it."""
         context = self._context
         secret = secretsmanager.Secret(
             name,
@@ -63,6 +85,7 @@ class Secrets(pulumi.ComponentResource):
             description=about,
             kms_key_id=self._key.arn,
             recovery_window_in_days=_RECOVERY_DAYS[context.production],
+            replicas=self._replicas,
             tags=context.tags(name),
             opts=context.keep(self._child),
         )
