@@ -7,6 +7,7 @@ cannot take its node's role.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -17,7 +18,7 @@ import pulumi_kubernetes
 from pulumi_aws import ec2, eks
 from pulumi_aws import iam as aws_iam
 
-from components import encryption, iam
+from components import aws_facts, encryption, iam
 from components.alarm import alarm
 from components.context import Context
 
@@ -26,6 +27,8 @@ _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
 # Versions are AWS's default for the cluster's own version.
 _ADDONS = ("vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent")
+# Without it the CNI admits NetworkPolicies and drops nothing (EKS User Guide, "Configure your cluster for policies").
+_SETTINGS = {"vpc-cni": json.dumps({"enableNetworkPolicy": "true"})}
 # CIDRs wider than this are "everyone" in all but name.
 _WIDEST_PUBLIC_PREFIX = 8
 
@@ -44,6 +47,7 @@ class ClusterArgs:
     admin_role_arns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        aws_facts.KUBERNETES.version(self.version)
         for cidr in self.public_access_cidrs:
             if IPv4Network(cidr).prefixlen < _WIDEST_PUBLIC_PREFIX:
                 raise ValueError(
@@ -77,7 +81,7 @@ class Cluster(pulumi.ComponentResource):
             name,
             # People and tools refer to it by name (`aws eks update-kubeconfig --name`).
             name=f"{context.environment}-{name}",
-            version=args.version,
+            version=aws_facts.KUBERNETES.version(args.version).wanted,
             vpc_id=args.vpc_id,
             private_subnet_ids=list(args.subnet_ids),
             authentication_mode=pulumi_eks.AuthenticationMode.API,
@@ -108,7 +112,7 @@ class Cluster(pulumi.ComponentResource):
             use_default_vpc_cni=True,
             kube_proxy_addon_options=pulumi_eks.KubeProxyAddonOptionsArgs(enabled=False),
             coredns_addon_options=pulumi_eks.CoreDnsAddonOptionsArgs(enabled=False),
-            deletion_protection=context.production,
+            deletion_protection=context.protected,
             tags=context.tags(name),
             opts=self._child,
         )
@@ -124,6 +128,7 @@ class Cluster(pulumi.ComponentResource):
                 f"{name}-{addon}",
                 cluster_name=self.name,
                 addon_name=addon,
+                configuration_values=_SETTINGS.get(addon),
                 resolve_conflicts_on_create="OVERWRITE",
                 resolve_conflicts_on_update="PRESERVE",
                 tags=context.tags(name),
@@ -158,7 +163,7 @@ class Cluster(pulumi.ComponentResource):
             aws_iam.RolePolicyAttachment(
                 f"{name}-{policy}",
                 role=role.name,
-                policy_arn=pulumi.Output.format("arn:{0}:iam::aws:policy/{1}", context.partition, policy),
+                policy_arn=context.aws_policy(policy),
                 opts=self._child,
             )
             for policy in _NODE_POLICIES

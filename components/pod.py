@@ -25,14 +25,16 @@ def template(
     secret: pulumi.Input[str],
     memory: str,
     cpu: str,
-    serves: bool = False,
+    priority: str,
+    probed: bool = True,
     restart: str = "Always",
     annotations: Mapping[str, str] | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """One container that runs ``command`` with ``environment`` and every key of the Kubernetes Secret ``secret``.
 
     ``memory`` is request and limit at once, so that a pod is not evicted for what it was promised; ``cpu`` is only
-    requested, because a limit throttles at the very peak it was sized for. ``serves`` adds the API port and its probes.
+    requested, because a limit throttles at the very peak it was sized for. ``probed`` adds the port on which every
+    process that stays answers for its health: the API its requests besides, a worker nothing else.
     """
     container = core.ContainerArgs(
         name="main",
@@ -44,10 +46,10 @@ def template(
             *(core.EnvVarArgs(name=key, value=value) for key, value in sorted(environment.items())),
         ],
         env_from=[core.EnvFromSourceArgs(secret_ref=core.SecretEnvSourceArgs(name=secret))],
-        ports=[core.ContainerPortArgs(name="http", container_port=API_PORT)] if serves else None,
-        startup_probe=_probe("/healthz", every=1, failures=60) if serves else None,
-        liveness_probe=_probe("/healthz", every=10, failures=3) if serves else None,
-        readiness_probe=_probe("/readyz", every=5, failures=2) if serves else None,
+        ports=[core.ContainerPortArgs(name="http", container_port=API_PORT)] if probed else None,
+        startup_probe=_probe("/healthz", every=1, failures=60) if probed else None,
+        liveness_probe=_probe("/healthz", every=10, failures=3) if probed else None,
+        readiness_probe=_probe("/readyz", every=5, failures=2) if probed else None,
         resources=core.ResourceRequirementsArgs(requests={"cpu": cpu, "memory": memory}, limits={"memory": memory}),
         security_context=core.SecurityContextArgs(
             allow_privilege_escalation=False,
@@ -71,18 +73,27 @@ def template(
                 fs_group=_USER,
                 seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
             ),
-            topology_spread_constraints=[
-                core.TopologySpreadConstraintArgs(
-                    max_skew=1,
-                    topology_key="topology.kubernetes.io/zone",
-                    when_unsatisfiable="ScheduleAnyway",
-                    label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels)),
-                )
-            ],
+            priority_class_name=priority,
+            topology_spread_constraints=spread(labels),
             containers=[container],
             volumes=[core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="64Mi"))],
         ),
     )
+
+
+def spread(labels: Mapping[str, str]) -> list[core.TopologySpreadConstraintArgs]:
+    """Over zones first, then over nodes. A wish, not a condition: with a zone lost, pods crowd rather than wait."""
+    return [
+        core.TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key=key,
+            when_unsatisfiable="ScheduleAnyway",
+            label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels)),
+            # Each release by itself: the pods that are about to go do not count.
+            match_label_keys=["pod-template-hash"],
+        )
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
 
 
 def _field(path: str) -> core.EnvVarSourceArgs:

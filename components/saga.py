@@ -140,9 +140,7 @@ class Saga(pulumi.ComponentResource):
         )
         role = aws_iam.Role(
             name,
-            assume_role_policy=pulumi.Output.from_input(context.account_id).apply(
-                lambda account: iam.trust("states.amazonaws.com", account_id=account)
-            ),
+            assume_role_policy=context.trust("states.amazonaws.com"),
             tags=context.tags(name),
             opts=child,
         )

@@ -1,8 +1,9 @@
 """A service on the cluster: its identity in AWS, its secrets, its schema migration, its processes.
 
 It refuses an image that is not named by digest: a tag can be moved under a running release. A service is one image and
-several processes (API, workers, relays), each a Deployment of its own, because each scales and fails by itself. The
-migration runs to its end before any of them is updated.
+several processes (API, workers, relays), each a Deployment of its own, because each scales and fails by itself: an API
+by processor time, a worker by its queue. Each may reach what it needs and nothing else. The migration runs to its end
+before any of them is updated.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_aws import eks
-from pulumi_aws import iam as aws_iam
 
-from components import iam, pod
+from components import iam, pod, reach
 from components.context import Context
-from components.secret_sync import STORE
+from components.pod_identity import pod_identity
+from components.scaling import Scaling, autoscale
+from components.secret_environment import SecretEnvironment, external_secret
+from components.tenancy import BACKGROUND, SERVING
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 Statements = pulumi.Output[list[dict[str, Any]]]
@@ -31,22 +33,11 @@ class Process:
 
     name: str
     command: Sequence[str]
-    replicas: int
+    scaling: Scaling
+    reaches: Sequence[reach.Port]
     serves: bool = False
     memory: str = "256Mi"
     cpu: str = "100m"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretEnvironment:
-    """Environment variables made from secrets.
-
-    ``sources`` gives each value an alias: alias → (secret name or ARN, property of its JSON). ``variables`` are
-    templates over the aliases, like ``redis://{{ .user }}:{{ .password }}@…``.
-    """
-
-    sources: Mapping[str, tuple[pulumi.Input[str], str]]
-    variables: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +53,7 @@ class WorkloadArgs:
     secrets: SecretEnvironment
     migration: SecretEnvironment
     migration_command: Sequence[str]
+    surroundings: reach.Surroundings
     permissions: Sequence[Statements] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
@@ -112,65 +104,36 @@ class Workload(pulumi.ComponentResource):
         )
 
     def _identity(self) -> k8s.core.v1.ServiceAccount:
-        name, args, context = self._name, self._args, self._context
-        depends: list[pulumi.Resource] = []
+        name, args = self._name, self._args
+        ready: list[pulumi.Resource] = []
         if args.permissions:
-            role = aws_iam.Role(
-                name,
-                assume_role_policy=iam.trust("pods.eks.amazonaws.com", actions=("sts:AssumeRole", "sts:TagSession")),
-                tags=context.tags(name),
-                opts=self._child,
-            )
-            policy = aws_iam.RolePolicy(
-                name,
-                role=role.id,
-                policy=pulumi.Output.all(*args.permissions).apply(
-                    lambda granted: iam.document(*(statement for group in granted for statement in group))
-                ),
-                opts=self._child,
-            )
-            identity = eks.PodIdentityAssociation(
+            ready = pod_identity(
                 name,
                 cluster_name=args.cluster_name,
                 namespace=args.namespace,
                 service_account=name,
-                role_arn=role.arn,
-                tags=context.tags(name),
+                policy=pulumi.Output.all(*args.permissions).apply(
+                    lambda granted: iam.document(*(statement for group in granted for statement in group))
+                ),
+                context=self._context,
                 opts=self._child,
-            )
-            # A pod gets its identity when it starts, so it must exist before the first one does.
-            depends = [policy, identity]
+            ).ready
         return k8s.core.v1.ServiceAccount(
             name,
             metadata=self._meta(name, "identity"),
             automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=depends),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=ready),
         )
 
     def _secret(self, name: str, secrets: SecretEnvironment) -> k8s.apiextensions.CustomResource:
-        return k8s.apiextensions.CustomResource(
-            f"{name}-environment",
-            api_version="external-secrets.io/v1",
-            kind="ExternalSecret",
-            metadata=self._meta(name, "secrets"),
-            spec={
-                "refreshInterval": "1m",
-                "secretStoreRef": {"kind": "ClusterSecretStore", "name": STORE},
-                "target": {
-                    "name": name,
-                    "template": {"engineVersion": "v2", "data": dict(secrets.variables)},
-                },
-                "data": [
-                    {"secretKey": alias, "remoteRef": {"key": key, "property": prop}}
-                    for alias, (key, prop) in sorted(secrets.sources.items())
-                ],
-            },
-            opts=self._child,
+        return external_secret(
+            name, secrets, namespace=self._args.namespace, labels=self._labels("secrets"), opts=self._child
         )
 
     def _migrate(self, account: k8s.core.v1.ServiceAccount) -> k8s.batch.v1.Job:
         name = f"{self._name}-migrate"
         secret = self._secret(name, self._args.migration)
+        rule = self._reach(name, "migrate", (reach.Port.POSTGRES,))
         return k8s.batch.v1.Job(
             name,
             # A Job cannot change: its name carries the image, so that each release has its own.
@@ -178,21 +141,38 @@ class Workload(pulumi.ComponentResource):
             spec=k8s.batch.v1.JobSpecArgs(
                 backoff_limit=3,
                 active_deadline_seconds=600,
-                template=self._pod("migrate", self._args.migration_command, account, secret=name, restart="Never"),
+                template=self._pod(
+                    "migrate", self._args.migration_command, account, secret=name, probed=False, restart="Never"
+                ),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, rule]),
+        )
+
+    def _reach(
+        self, name: str, component: str, ports: Sequence[reach.Port], serves: int | None = None
+    ) -> k8s.networking.v1.NetworkPolicy:
+        return reach.allow(
+            name,
+            namespace=self._args.namespace,
+            labels=self._labels(component),
+            ports=ports,
+            surroundings=self._args.surroundings,
+            serves=serves,
+            opts=self._child,
         )
 
     def _deployment(self, process: Process, account: k8s.core.v1.ServiceAccount, after: pulumi.ResourceOptions) -> None:
         name = f"{self._name}-{process.name}"
         labels = self._labels(process.name)
         selector = k8s.meta.v1.LabelSelectorArgs(match_labels=labels)
-        k8s.apps.v1.Deployment(
+        rule = self._reach(name, process.name, process.reaches, pod.API_PORT if process.serves else None)
+        deployment = k8s.apps.v1.Deployment(
             name,
             # Pods read their secrets when they start: a new value restarts them, a few at a time.
             metadata=self._meta(name, process.name, **{"reloader.stakater.com/auto": "true"}),
             spec=k8s.apps.v1.DeploymentSpecArgs(
-                replicas=process.replicas,
+                # What an autoscaler decides is not said here: the next update would undo it in the midst of a sale.
+                replicas=process.scaling.least if process.scaling.fixed else None,
                 selector=selector,
                 revision_history_limit=5,
                 progress_deadline_seconds=300,
@@ -205,18 +185,31 @@ class Workload(pulumi.ComponentResource):
                     process.command,
                     account,
                     secret=self._name,
-                    serves=process.serves,
+                    priority=SERVING if process.serves else BACKGROUND,
                     memory=process.memory,
                     cpu=process.cpu,
                 ),
             ),
-            opts=after,
+            opts=pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=[rule])),
         )
-        if process.replicas > 1:
+        autoscale(
+            name,
+            process.scaling,
+            namespace=self._args.namespace,
+            labels=labels,
+            region=self._context.region,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+        )
+        if process.scaling.most > 1:
             k8s.policy.v1.PodDisruptionBudget(
                 name,
                 metadata=self._meta(name, process.name),
-                spec=k8s.policy.v1.PodDisruptionBudgetSpecArgs(max_unavailable=1, selector=selector),
+                spec=k8s.policy.v1.PodDisruptionBudgetSpecArgs(
+                    max_unavailable=1,
+                    selector=selector,
+                    # A pod that is not ready protects nothing: a node can be drained of it.
+                    unhealthy_pod_eviction_policy="AlwaysAllow",
+                ),
                 opts=self._child,
             )
         if process.serves:
@@ -237,7 +230,8 @@ class Workload(pulumi.ComponentResource):
         account: k8s.core.v1.ServiceAccount,
         *,
         secret: str,
-        serves: bool = False,
+        priority: str = BACKGROUND,
+        probed: bool = True,
         restart: str = "Always",
         memory: str = "256Mi",
         cpu: str = "100m",
@@ -251,6 +245,7 @@ class Workload(pulumi.ComponentResource):
             secret=secret,
             memory=memory,
             cpu=cpu,
-            serves=serves,
+            priority=priority,
+            probed=probed,
             restart=restart,
         )

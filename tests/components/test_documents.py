@@ -5,6 +5,7 @@ import json
 import pytest
 
 from components import iam
+from components.context import Place
 from components.encryption import key_policy
 from components.observability import topic_policy
 from components.registry import lifecycle_policy
@@ -48,7 +49,7 @@ def test_only_cloudwatch_of_this_account_publishes_alarms() -> None:
 
 def test_external_secrets_reads_this_environment_and_what_rds_keeps() -> None:
     read, decrypt = json.loads(
-        reader_policy(environment="dev", region="eu-west-3", account_id=ACCOUNT, partition="aws")
+        reader_policy(Place(environment="dev", region="eu-west-3", account_id=ACCOUNT, partition="aws"))
     )["Statement"]
     assert {resource.rsplit(":", 1)[1] for resource in read["Resource"]} == {"dev/*", "rds!*"}
     assert decrypt["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-3.amazonaws.com"}}
