@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import doctor, local, simulate
+from scripts.cli import bootstrap, doctor, local, simulate, update
 
 app = typer.Typer(
     name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
@@ -19,4 +19,7 @@ def eventctl() -> None:
 app.add_typer(local.app, name="local")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
+app.command("bootstrap")(bootstrap.bootstrap)
+app.command("up")(update.up)
+app.command("drift")(update.drift)
 app.command("doctor")(doctor.doctor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -30,6 +30,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def as_json(value: Any) -> None:
     """Print ``value`` for a script to read."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def counts(changes: Mapping[str, int]) -> str:
+    """Operations by kind, as one reads them: ``3 to create, 1 to update``."""
+    return ", ".join(f"{count} to {kind}" for kind, count in sorted(changes.items()))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

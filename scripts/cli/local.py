@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from scripts.cli import console
+from scripts.deployment import Failed
 from scripts.local import demo as purchase
+from scripts.local import rotation
 from scripts.local.platform import lifecycle, status
 from scripts.local.platform.layout import Busy, Layout
 from scripts.local.processes import NotReady
 from scripts.local.servers.binaries import MissingProgram
-from scripts.local.stack import Failed
 from scripts.toolchain import kubernetes
 from scripts.toolchain.cache import CannotObtain
 
@@ -103,6 +104,18 @@ def logs(
         raise typer.Exit(0) from None
 
 
+@app.command()
+def rotate(
+    secret: Annotated[str, typer.Argument(help="Name of a secret without its environment, e.g. booking-database.")],
+    state: State = None,
+) -> None:
+    """Give a login its next password, as Secrets Manager does on AWS; pods follow within two minutes."""
+    layout = _layout(state)
+    with _explained(), console.progress() as progress:
+        lifecycle.rotate(layout, secret, progress.say)
+    console.err.print(f"{secret} has its next value; external-secrets brings it to the pods and restarts them")
+
+
 def demo(
     state: State = None,
     as_json: AsJson = False,
@@ -152,7 +165,17 @@ def _explained() -> Iterator[None]:
     """Turn what can go wrong into one message, and Ctrl-C into an orderly end."""
     try:
         yield
-    except (Busy, CannotObtain, Failed, MissingProgram, NotReady, purchase.DemoFailed, status.NotDeployed) as error:
+    except (
+        Busy,
+        CannotObtain,
+        Failed,
+        MissingProgram,
+        NotReady,
+        lifecycle.NoPlatform,
+        purchase.DemoFailed,
+        rotation.NotScheduled,
+        status.NotDeployed,
+    ) as error:
         console.fail(str(error))
     except KeyboardInterrupt:
         console.fail("interrupted", code=130)

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from pulumi import automation
+
 from scripts.toolchain.pulumi import Engine
+
+
+def programs(engine: Engine) -> dict[str, str]:
+    """Variables by which ``engine`` and its Python host are found."""
+    return {
+        "PATH": os.pathsep.join([str(engine.binary.parent), os.environ.get("PATH", os.defpath)]),
+        "EVENTCTL_PYTHON": sys.executable,
+    }
+
+
+def workspace(engine: Engine, folder: Path, variables: Mapping[str, str]) -> automation.LocalWorkspace:
+    """The project in ``folder``, run by ``engine`` with ``variables``."""
+    # The SDK would ask for an engine as new as itself; which one is used is this repository's decision.
+    command = automation.PulumiCommand(root=str(engine.binary.parents[1]), skip_version_check=True)
+    return automation.LocalWorkspace(work_dir=str(folder), env_vars=variables, pulumi_command=command)
 
 
 def for_engine(engine: Engine, backend: Path, debug_providers: str = "") -> dict[str, str]:
@@ -17,8 +35,7 @@ def for_engine(engine: Engine, backend: Path, debug_providers: str = "") -> dict
     """
     env = {
         **os.environ,
-        "PATH": os.pathsep.join([str(engine.binary.parent), os.environ.get("PATH", os.defpath)]),
-        "EVENTCTL_PYTHON": sys.executable,
+        **programs(engine),
         "PULUMI_BACKEND_URL": backend.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "",
         "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -21,12 +21,14 @@ from scripts.toolchain import cache, download, golang
 from scripts.toolchain.cache import CannotObtain
 
 VERSION = "3.259.0"
-# Used in this order when VERSION cannot be had; the Go module proxy serves each. Tests run on the one that is found.
+# Used in this order when VERSION cannot be had. Each was built through the Go module proxy, and the tests of the cloud,
+# the stacks and the toolchain passed on it: put its `bin` first on PATH to run them again.
 FALLBACKS = ("3.258.0",)
 # An engine on PATH that is older is passed over: it predates the policy protocol of the pinned pulumi-policy.
 MINIMUM = FALLBACKS[-1]
 
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
+_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _MODULE = Path(__file__).parent / "go" / "engine"
 _EXEC = "pulumi-language-python-exec"
 _HOST = "pulumi-language-python"
@@ -99,13 +101,10 @@ def _build(version: str, place: Path, say: Callable[[str], None]) -> None:
     bin_ = place / "bin"
     bin_.mkdir()
     with tempfile.TemporaryDirectory() as scratch:
-        module = shutil.copytree(_MODULE, Path(scratch, "module"))
-        if version != VERSION:
-            golang.run(module, "get", f"{_PACKAGE}@v{version}")
-            golang.run(module, "mod", "tidy")
+        module = sources(version, Path(scratch))
         stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}"
         golang.build(module, f"{_PACKAGE}/cmd/pulumi", bin_ / "pulumi", f"-s -w {stamp}", say)
-        sdk = Path(golang.run(module, "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3").strip())
+        sdk = Path(golang.run(module, "list", "-m", "-f", "{{.Dir}}", _SDK).strip())
         shutil.copyfile(sdk / "python" / "cmd" / _EXEC, bin_ / _EXEC)
         # Our own host, run by the environment of the clone that starts the engine.
         (bin_ / _HOST).write_text(
@@ -113,6 +112,16 @@ def _build(version: str, place: Path, say: Callable[[str], None]) -> None:
         )
         for program in (_EXEC, _HOST):
             (bin_ / program).chmod(0o755)
+
+
+def sources(version: str, folder: Path) -> Path:
+    """The tools module, in ``folder``, that builds the engine of ``version``. Raises CannotObtain."""
+    module = Path(shutil.copytree(_MODULE, folder / "module"))
+    if version != VERSION:
+        # Both at once: an engine does not compile against the SDK of another version.
+        golang.run(module, "get", f"{_PACKAGE}@v{version}", f"{_SDK}@v{version}")
+        golang.run(module, "mod", "tidy")
+    return module
 
 
 @remember

@@ -102,6 +102,14 @@ def test_a_file_that_is_not_there_is_named(served: str, tmp_path: Path) -> None:
         download.text(f"{served}/nothing")
 
 
+@pytest.mark.parametrize("version", pulumi.FALLBACKS)
+def test_a_fallback_is_built_against_the_sdk_of_its_own_version(version: str, tmp_path: Path) -> None:
+    module = pulumi.sources(version, tmp_path)
+    for part in ("pkg", "sdk"):
+        found = golang.run(module, "list", "-m", "-f", "{{.Version}}", f"github.com/pulumi/pulumi/{part}/v3")
+        assert found.strip() == f"v{version}"
+
+
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     folder = tmp_path / "module"
