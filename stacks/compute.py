@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import pulumi
 
 from components.cluster import Cluster, ClusterArgs
+from components.operator_values import Site
+from components.operators import Operators
 from components.secret_sync import SecretSync
-from components.tenancy import Namespace
+from components.tenancy import Namespace, Quota
 from stacks.foundation import Foundation
 from stacks.settings import PlatformSettings
 
@@ -18,6 +20,7 @@ class Compute:
     cluster: Cluster
     namespace: Namespace
     secret_sync: SecretSync
+    operators: Operators
 
 
 def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
@@ -39,6 +42,17 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
     on_cluster = pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes})
     return Compute(
         cluster=cluster,
-        namespace=Namespace("platform", opts=on_cluster),
+        namespace=Namespace("platform", Quota(**settings.quota.model_dump()), opts=on_cluster),
         secret_sync=SecretSync("secret-sync", cluster.name, context=foundation.context, opts=on_cluster),
+        operators=Operators(
+            "operators",
+            Site(
+                cluster_name=cluster.name,
+                vpc_id=foundation.network.vpc_id,
+                region=foundation.context.region,
+                production=settings.production,
+            ),
+            context=foundation.context,
+            opts=on_cluster,
+        ),
     )

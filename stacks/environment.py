@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
-from stacks import compute, data, foundation, workloads
+from stacks import compute, data, foundation, governance, workloads
 from stacks.settings import PlatformSettings
 
 
@@ -33,12 +33,15 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     context = Context(
         environment=settings.environment,
         region=region,
+        recovery_region=settings.recovery_region,
         account_id=aws.get_caller_identity_output(opts=invoke).account_id,
         partition=aws.get_partition_output(opts=invoke).partition,
         production=settings.production,
+        protected=settings.protected,
         log_retention_days=settings.log_retention_days,
     )
     base = foundation.build(settings, context)
+    delivery = governance.build(settings, base.context)
     cluster = compute.build(settings, base)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
@@ -53,9 +56,16 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "queueUrls": services.saga.queue_urls,
         "databaseIds": {name: database.instance_id for name, database in stores.databases.items()},
         "databaseSecretArns": {name: database.service_secret.arn for name, database in stores.databases.items()},
-        "brokerSecretArn": stores.broker.secret.arn,
-        "cacheSecretArn": stores.cache.secret.arn,
+        "readerSecretArns": {name: database.reader_secret.arn for name, database in stores.databases.items()},
+        "brokerSecretArns": {
+            "administrator": stores.broker.administrator.arn,
+            **{name: secret.arn for name, secret in stores.broker.users.items()},
+        },
+        "cacheSecretArns": {purpose.name.lower(): cache.secret.arn for purpose, cache in stores.caches.items()},
+        "rotationFunctions": base.rotation.function_names,
         "repositoryUrls": base.registry.repository_urls,
+        "planRoleArn": delivery.plan_role_arn,
+        "applyRoleArn": delivery.apply_role_arn,
         "alarmTopicArn": base.context.alarm_topic_arn,
     }
 

@@ -8,6 +8,7 @@ from components.context import Context
 from components.network import Network, NetworkArgs
 from components.observability import OnCall
 from components.registry import Registry
+from components.rotation import Rotation, RotationArgs
 from components.secrets import Secrets
 from stacks.settings import SERVICES, PlatformSettings
 
@@ -18,18 +19,36 @@ class Foundation:
     network: Network
     registry: Registry
     secrets: Secrets
+    rotation: Rotation
 
 
 def build(settings: PlatformSettings, context: Context) -> Foundation:
     """The network, the image repositories, the secrets' key, and the topic that every later alarm uses."""
     context = replace(context, alarm_topic_arn=OnCall("on-call", context=context).topic_arn)
+    network = Network(
+        "network",
+        NetworkArgs(
+            cidr=settings.network.cidr,
+            region=context.region,
+            zones=settings.network.zones,
+            nat=settings.network.nat,
+        ),
+        context=context,
+    )
+    secrets = Secrets("secrets", context=context)
     return Foundation(
         context=context,
-        network=Network(
-            "network",
-            NetworkArgs(cidr=settings.network.cidr, zones=settings.network.zones, nat=settings.network.nat),
+        network=network,
+        registry=Registry("images", SERVICES, context=context),
+        secrets=secrets,
+        rotation=Rotation(
+            "rotation",
+            RotationArgs(
+                vpc_id=network.vpc_id,
+                subnet_ids=network.intra_subnet_ids,
+                secrets_key_arn=secrets.key_arn,
+                interval_days=settings.secrets.rotation_days,
+            ),
             context=context,
         ),
-        registry=Registry("images", SERVICES, context=context),
-        secrets=Secrets("secrets", context=context),
     )

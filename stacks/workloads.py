@@ -8,14 +8,23 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import secretsmanager
 
+from components import addresses
+from components.broker_setup import BrokerSetup, BrokerSetupArgs
+from components.broker_topology import VHOST, definitions
+from components.cache import Purpose
 from components.database import Database
+from components.reach import Surroundings
 from components.saga import Saga
-from components.workload import Process, SecretEnvironment, Statements, Workload, WorkloadArgs
+from components.scaling import BrokerQueue, Cpu, Scaling, Sqs
+from components.secret_environment import SecretEnvironment
+from components.workload import Process, Statements, Workload, WorkloadArgs
+from stacks.by_hand import about
 from stacks.compute import Compute
 from stacks.data import Data
 from stacks.foundation import Foundation
-from stacks.processes import MIGRATE, PROCESSES
-from stacks.settings import SERVICES, PlatformSettings, ServiceName
+from stacks.messaging import NOTIFICATION, PUBLISHERS, SET_UP, SUBSCRIPTIONS
+from stacks.processes import MIGRATE, PROCESSES, Entrypoint
+from stacks.settings import SERVICES, PlatformSettings, ServiceName, ServiceSettings
 
 Sources = Mapping[str, tuple[pulumi.Input[str], str]]
 
@@ -38,14 +47,14 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
     """The state machine with its queues, then each service on the cluster."""
     saga = Saga("saga", context=foundation.context)
     outside = settings.outside
-    providers: tuple[tuple[ServiceName, str, str, str], ...] = (
-        ("booking", "booking-signing", "{key}: Ed25519 private key that signs tickets, PEM", "TICKET_SIGNING_KEY"),
-        ("payment", "payment-stripe", "{key}: Stripe API key, {webhook}: webhook secret", "STRIPE_API_KEY"),
-        ("notification", "notification-novu", "{key}: Novu API key", "NOVU_API_KEY"),
+    providers: tuple[tuple[ServiceName, str, str], ...] = (
+        ("booking", "booking-signing", "TICKET_SIGNING_KEY"),
+        ("payment", "payment-stripe", "STRIPE_API_KEY"),
+        ("notification", "notification-novu", "NOVU_API_KEY"),
     )
     keys = {
-        service: _Provider(secret=foundation.secrets.external(name, about=about), variable=variable)
-        for service, name, about, variable in providers
+        service: _Provider(secret=foundation.secrets.external(name, about=about(name)), variable=variable)
+        for service, name, variable in providers
     }
     environment: dict[ServiceName, dict[str, pulumi.Input[str]]] = {
         "booking": {"SAGA_STATE_MACHINE_ARN": saga.state_machine_arn},
@@ -55,6 +64,9 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
     permissions: dict[ServiceName, list[Statements]] = {service: [saga.work(service)] for service in SERVICES}
     permissions["booking"].append(saga.start())
 
+    subnets = addresses.plan(settings.network.cidr, len(settings.network.zones))
+    surroundings = Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.public)
+    set_up = _set_up_broker(settings, foundation, compute, data, surroundings)
     services: dict[ServiceName, Workload] = {}
     for service in SERVICES:
         chosen, database = settings.services[service], data.databases[service]
@@ -69,7 +81,8 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
                     Process(
                         name=entry.name,
                         command=entry.command(service),
-                        replicas=chosen.replicas,
+                        scaling=_scaling(entry, chosen, saga.queue_urls[service]),
+                        reaches=entry.reaches,
                         serves=entry.serves,
                     )
                     for entry in PROCESSES[service]
@@ -84,29 +97,63 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
                 secrets=_secrets(service, keys[service], data),
                 migration=_migration(database),
                 migration_command=MIGRATE.command(service),
+                surroundings=surroundings,
                 permissions=permissions[service],
             ),
             context=foundation.context,
             opts=pulumi.ResourceOptions(
-                providers={"kubernetes": compute.cluster.kubernetes}, depends_on=[compute.secret_sync]
+                providers={"kubernetes": compute.cluster.kubernetes},
+                # Their definitions (ExternalSecret, ScaledObject) come with the operators.
+                depends_on=[compute.secret_sync, compute.operators, set_up],
             ),
         )
     return Workloads(saga=saga, services=services)
 
 
+def _scaling(entry: Entrypoint, chosen: ServiceSettings, commands: pulumi.Input[str]) -> Scaling:
+    by: Mapping[str, Cpu | Sqs | BrokerQueue] = {
+        "cpu": Cpu(),
+        "commands": Sqs(url=commands),
+        "events": BrokerQueue(name=NOTIFICATION.queue, url_variable="AMQP_URL"),
+    }
+    return Scaling(least=chosen.replicas, most=entry.most(chosen), by=by[entry.by] if entry.by else None)
+
+
+def _set_up_broker(
+    settings: PlatformSettings, foundation: Foundation, compute: Compute, data: Data, surroundings: Surroundings
+) -> BrokerSetup:
+    """Every service's image has the command; notification's is the one that listens."""
+    repository, digest = foundation.registry.repository_urls, settings.services["notification"].image_digest
+    return BrokerSetup(
+        "broker-setup",
+        BrokerSetupArgs(
+            image=pulumi.Output.concat(repository["notification"], "@", digest),
+            command=SET_UP,
+            namespace=compute.namespace.name,
+            topology=definitions(PUBLISHERS, SUBSCRIPTIONS),
+            administrator=data.broker.administrator,
+            users=data.broker.users,
+            surroundings=surroundings,
+        ),
+        opts=pulumi.ResourceOptions(
+            providers={"kubernetes": compute.cluster.kubernetes}, depends_on=[compute.secret_sync]
+        ),
+    )
+
+
 def _secrets(service: ServiceName, provider: _Provider, data: Data) -> SecretEnvironment:
     sources: dict[str, tuple[pulumi.Input[str], str]] = {
         **_all("db", data.databases[service].service_secret, "username", "password", "host", "port", "database"),
-        **_all("mq", data.broker.secret, "username", "password", "address"),
+        **_all("mq", data.broker.users[service], "username", "password", "address"),
         "key": (provider.secret.name, "key"),
     }
     variables = {
         "DATABASE_URL": _DATABASE_URL,
-        "AMQP_URL": "amqps://{{ .mq_username }}:{{ .mq_password }}@{{ .mq_address }}/",
+        "AMQP_URL": f"amqps://{{{{ .mq_username }}}}:{{{{ .mq_password }}}}@{{{{ .mq_address }}}}/{VHOST}",
         provider.variable: "{{ .key }}",
     }
     if service == "booking":
-        sources.update(_all("cache", data.cache.secret, "username", "password", "host", "port"))
+        sources.update(_all("cache", data.caches[Purpose.ADMISSION].secret, "username", "password", "host", "port"))
         variables["REDIS_URL"] = (
             "rediss://{{ .cache_username }}:{{ .cache_password }}@{{ .cache_host }}:{{ .cache_port }}/0"
         )

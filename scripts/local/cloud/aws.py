@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jmespath  # type: ignore[import-untyped]
+import jmespath
 
 from scripts.local.cloud import answers, changes, sdk, shapes, tagging
 from scripts.local.cloud.backend import (
@@ -32,7 +32,7 @@ from scripts.local.cloud.backend import (
 )
 from scripts.local.cloud.invokes import invoke
 from scripts.local.cloud.naming import named
-from scripts.local.cloud.plan import covered, identity, replaces, request, uses_store, with_told
+from scripts.local.cloud.plan import covered, creation, identity, replaces, request, uses_store, with_told
 from scripts.local.cloud.services import find
 from scripts.local.cloud.session import CloudError, Session
 from scripts.local.cloud.table import Call, Row, Scope
@@ -70,8 +70,9 @@ class AwsBackend:
     def _against_aws(self, row: Row, inputs: Properties, resource: Resource) -> list[Refused]:
         scope = self._scope(row, inputs, preview=True)
         refusals = []
-        for call in (row.create, *row.after):
-            if call is not row.create and not any(inputs.get(name) is not None for name in call.when):
+        creating = creation(row, scope)
+        for call in (creating, *row.after):
+            if call is not creating and not any(inputs.get(name) is not None for name in call.when):
                 continue
             if not (call.auto or call.params):
                 continue  # kept in the store as the SDK's types have it, without a call
@@ -139,11 +140,12 @@ class AwsBackend:
         return ""
 
     def _make(self, row: Row, scope: Scope, resource: Resource) -> dict[str, Any]:
-        sent = request(row, row.create, scope, tags=self._tags(scope.inputs))
+        call = creation(row, scope)
+        sent = request(row, call, scope, tags=self._tags(scope.inputs))
         if uses_store(row):
             return sent
         try:
-            return self.session.call(row.create.service or row.service, row.create.method, sent, scope.region)
+            return self.session.call(call.service or row.service, call.method, sent, scope.region)
         except CloudError as error:
             raise RuntimeError(f"creating {resource.type} {resource.name!r}: {error}") from error
 
@@ -276,7 +278,8 @@ class AwsBackend:
             for guard in row.guards:
                 guard(scope)
             for call in (*row.before_delete, *([row.delete] if row.delete and not uses_store(row) else [])):
-                self._run(row, call, scope)
+                if not call.when or any(scope[name] for name in call.when):
+                    self._run(row, call, scope)
         except CloudError as error:
             if not (error.missing or error.code in row.ignore_missing):
                 raise RuntimeError(f"deleting {resource.type} {resource.name!r}: {error}") from error

@@ -11,7 +11,7 @@ import requests
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from scripts.local.cloud import eks_provider
+from scripts.local.cloud import corrections, eks_provider
 from scripts.local.cloud.aws import AwsBackend
 from scripts.local.cloud.backend import Backend
 from scripts.local.cloud.beside import with_store
@@ -35,6 +35,7 @@ class Cloud:
 
     async def start(self) -> dict[str, Any]:
         """Start all parts; returns their addresses as the ready file holds them."""
+        corrections.apply()
         moto = self._listen(with_store(DomainDispatcherApplication(create_backend_app), lambda: session), self._port)
         endpoint = f"http://127.0.0.1:{moto}"
         # Where moto's own state machines find the services that they call.

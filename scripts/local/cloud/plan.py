@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-import jmespath  # type: ignore[import-untyped]
+import jmespath
 from botocore.model import StructureShape
 from moto.core.responses import BaseResponse
 
@@ -83,7 +83,7 @@ def covered(row: Row, call: Call) -> set[str]:
 
 def sent(row: Row) -> set[str]:
     """Every input that reaches AWS in one of the row's calls, by name or through one of its functions."""
-    calls = (row.create, *row.after, *row.update)
+    calls = (row.create, *row.instead, *row.after, *row.update)
     looked_at = set().union(*(_looked_at(call) for call in calls)) & set(sdk.model(row.token).inputs)
     return set().union(*(covered(row, call) for call in calls)) | looked_at
 
@@ -120,7 +120,7 @@ def replaces(row: Row) -> frozenset[str]:
     """The inputs (or paths within them) that cannot be changed in place."""
     inputs = sdk.model(row.token).inputs
     documented = {name for name, property in inputs.items() if property.replaces}
-    fixed = set() if row.upsert else covered(row, row.create)
+    fixed = set() if row.upsert else set().union(*(covered(row, call) for call in (row.create, *row.instead)))
     changed: set[str] = set()
     for call in (*row.update, *row.after):
         changed |= covered(row, call)
@@ -141,6 +141,12 @@ def _moto_has(service: str, method: str) -> bool:
 def uses_store(row: Row) -> bool:
     """Whether the resource is kept beside moto, because moto has no such call or the table says so."""
     return row.store or not _moto_has(row.create.service or row.service, row.create.method)
+
+
+def creation(row: Row, scope: Scope) -> Call:
+    """The call that makes this resource: create, unless an input asks for another way."""
+    given = (call for call in row.instead if any(scope.inputs.get(name) is not None for name in call.when))
+    return next(given, row.create)
 
 
 def identity(row: Row, scope: Scope, answer: dict[str, Any]) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
 
 from scripts.local.cloud.data_plane import DataPlane
 from scripts.local.processes import Server, serving
+
+# Moto asks for credentials and takes any.
+KEY = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +36,25 @@ class Addresses:
         """Read the file that ``--ready-file`` names."""
         return cls(**json.loads(ready_file.read_text()))
 
+    def client(self, service: str) -> Any:
+        """A boto3 client of this cloud."""
+        make: Callable[..., Any] = boto3.client
+        return make(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+        )
+
     def environment(self) -> dict[str, str]:
         """Variables with which boto3, the engine and everything that they start use this cloud."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": "simulated",
-            "AWS_SECRET_ACCESS_KEY": "simulated",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
             "PULUMI_DEBUG_PROVIDERS": self.debug_providers,
         }
 

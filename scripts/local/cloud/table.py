@@ -94,6 +94,8 @@ class Row:
     at: str | Callable[[Scope, dict[str, Any]], Any] = "@"
     """Where read's answer has the resource (JMESPath, may contain ``{id}``), or a function of it."""
     update: Sequence[Call] = ()
+    instead: Sequence[Call] = ()
+    """Other ways to create: the first whose ``when`` is given is called in place of create."""
     after: Sequence[Call] = ()
     """Calls that complete a create; each is also an update of the inputs in its ``when``."""
     before_delete: Sequence[Call] = ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jmespath  # type: ignore[import-untyped]
+import jmespath
 
 from scripts.local.cloud import answers, sdk
 from scripts.local.cloud.plan import tagged_at_creation

@@ -51,6 +51,8 @@ class Cluster:
     region: str = "eu-west-1"
     eks_cluster: str = "local"
     ca_bundle: Path | None = None
+    hollow: bool = False
+    """Pods are accepted and reported as running; none is run."""
 
     @property
     def state(self) -> Path:
@@ -59,6 +61,14 @@ class Cluster:
 
     def node(self) -> Server:
         """The node's agent."""
+        if self.hollow:
+            return self._server(
+                "node",
+                [
+                    *(sys.executable, "-m", "scripts.local.kubernetes.hollow", "--host", self.plane.host),
+                    *("--kubeconfig", self.plane.kubeconfig("node"), "--state", self.state, "--region", self.region),
+                ],
+            )
         command: list[str | Path] = [
             *(sys.executable, "-m", "scripts.local.kubernetes.node", "--block", self.plane.block),
             *("--kubeconfig", self.plane.kubeconfig("node"), "--pki", self.plane.pki, "--images", self.images),

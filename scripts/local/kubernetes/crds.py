@@ -30,26 +30,45 @@ class Unavailable(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a project keeps its definitions: ``folder`` of ``module`` at ``version``."""
+    """Where a project keeps its definitions: ``folder`` of ``module`` at ``version``.
+
+    ``kinds`` are the plurals that are used here; none means all. Each definition costs the API server memory.
+    """
 
     module: str
     version: str
     folder: str
+    kinds: tuple[str, ...] = ()
+
+    def wants(self, definition: Object) -> bool:
+        return not self.kinds or definition["spec"]["names"]["plural"] in self.kinds
 
 
 SOURCES: Final[Mapping[str, Source]] = {
-    "argo-rollouts": Source("github.com/argoproj/argo-rollouts", "v1.8.3", "manifests/crds"),
+    "argo-rollouts": Source(
+        "github.com/argoproj/argo-rollouts",
+        "v1.8.3",
+        "manifests/crds",
+        ("rollouts", "analysistemplates", "analysisruns"),
+    ),
     # Its releases are tagged v2 while its module path has no /v2, so Go knows it by commit only.
     "aws-load-balancer-controller": Source(
         "sigs.k8s.io/aws-load-balancer-controller", "v0.0.0-20221203001353-edeb4f1c1312", "config/crd/bases"
     ),
-    "cert-manager": Source("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds"),
+    "cert-manager": Source(
+        "github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds", ("certificates", "issuers", "clusterissuers")
+    ),
     "external-secrets": Source("github.com/external-secrets/external-secrets", "v1.3.2", "config/crds/bases"),
     "gateway-api": Source("sigs.k8s.io/gateway-api", "v1.6.3", "config/crd/standard"),
     "karpenter": Source("github.com/aws/karpenter-provider-aws", "v1.14.0", "pkg/apis/crds"),
-    "keda": Source("github.com/kedacore/keda/v2", "v2.20.2", "config/crd/bases"),
+    "keda": Source(
+        "github.com/kedacore/keda/v2", "v2.20.2", "config/crd/bases", ("scaledobjects", "triggerauthentications")
+    ),
     "kube-prometheus-stack": Source(
-        "github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd"
+        "github.com/prometheus-operator/prometheus-operator",
+        "v0.85.0",
+        "example/prometheus-operator-crd",
+        ("prometheusrules", "servicemonitors", "podmonitors"),
     ),
 }
 
@@ -62,13 +81,15 @@ _Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
 
 
 def definitions(project: str) -> list[Object]:
-    """Every CustomResourceDefinition of ``project``, a key of `SOURCES`. Raises Unavailable."""
+    """The CustomResourceDefinitions of ``project`` that are used, a key of `SOURCES`. Raises Unavailable."""
     source = SOURCES[project]
     top = f"{source.module}@{source.version}/{source.folder}/"
     with zipfile.ZipFile(_download(project, source)) as module:
         names = [name for name in module.namelist() if name.startswith(top) and name.endswith(".yaml")]
         documents = [each for name in names for each in yaml.load_all(module.read(name), _Loader)]
-    found = [each for each in documents if each and each.get("kind") == "CustomResourceDefinition"]
+    found = [
+        each for each in documents if each and each.get("kind") == "CustomResourceDefinition" and source.wants(each)
+    ]
     for each in found:
         for version in each["spec"]["versions"]:
             _forget_descriptions(version["schema"])

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from scripts.deployment import ROOT
+from scripts.local.certificates import Authority
 from scripts.local.processes import Running
-from scripts.local.stack import ROOT
 from scripts.toolchain import cache
 
 # 127.0 is everybody's; tests take blocks of their own above these.
@@ -58,6 +59,11 @@ class Layout:
     def parts(self) -> Path:
         """Records of the processes that were started."""
         return self.folder / "parts"
+
+    @property
+    def authority(self) -> Authority:
+        """Who signs the certificates of the platform's servers."""
+        return Authority(self.folder / "tls")
 
     @property
     def images(self) -> Path:

@@ -13,12 +13,14 @@ from pathlib import Path
 import httpx
 import psutil
 
-from scripts.local import processes
+from scripts.deployment import ROOT
+from scripts.local import processes, rotation
+from scripts.local.certificates import trusting
 from scripts.local.cloud.running import Addresses
 from scripts.local.kubernetes import images
 from scripts.local.platform import parts, status
 from scripts.local.platform.layout import Layout, Record
-from scripts.local.stack import ROOT, Stack
+from scripts.local.stack import Stack
 from scripts.toolchain import cache, pulumi
 from stacks.settings import SERVICES
 
@@ -60,6 +62,13 @@ def down(layout: Layout, say: Say) -> None:
     """End every process and remove every file of the platform; nothing to do is fine."""
     with layout.locked():
         _clear(layout, say)
+
+
+def rotate(layout: Layout, secret: str, say: Say) -> None:
+    """Rotate one secret of the running platform. Raises NoPlatform, NotScheduled, Busy, and what a step raises."""
+    cloud = Addresses.load(Path(_record(layout).cloud))
+    with layout.locked(), trusting(layout.authority.bundle):
+        rotation.rotate_now(cloud.client, f"{parts.ENVIRONMENT}/{secret}", say)
 
 
 def open_stack(

@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from scripts.local.certificates import Authority
+from scripts.deployment import ROOT
 from scripts.local.cloud import data_plane, running
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
-from scripts.local.stack import ROOT
 from scripts.toolchain import kubernetes
 
 REGION, ACCOUNT, ENVIRONMENT = "eu-west-3", "123456789012", "local"
@@ -47,7 +46,7 @@ class Platform:
 
 def plan(layout: Layout, block: str) -> Platform:
     """Choose addresses, write configurations and keys; starts nothing. Raises MissingProgram, CannotObtain."""
-    authority = Authority(layout.folder / "tls").create()
+    authority = layout.authority.create()
     database = postgres.create(layout.folder / "postgres", f"{block}.0.10", authority)
     cache = redis.create(layout.folder / "redis", f"{block}.0.11", authority)
     broker = rabbitmq.create(layout.folder / "rabbitmq", f"{block}.0.12", authority)

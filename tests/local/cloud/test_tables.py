@@ -13,7 +13,7 @@ from scripts.local.cloud.table import Call, Row
 
 def _calls(row: Row) -> list[Call]:
     single = [call for call in (row.read, row.delete) if call]
-    return [row.create, *row.after, *row.update, *row.before_delete, *single]
+    return [row.create, *row.instead, *row.after, *row.update, *row.before_delete, *single]
 
 
 @pytest.mark.parametrize("token", sorted(rows()))

@@ -141,6 +141,26 @@ def test_logs_are_shown_by_the_name_in_the_table(platform: Platform) -> None:
     assert "no part is called 'bookings'; parts are" in refused.stderr
 
 
+@pytest.mark.parametrize("secret", ["booking-database", "broker-booking"])
+def test_a_rotated_secret_reaches_the_pods_and_nobody_is_turned_away(platform: Platform, secret: str) -> None:
+    pods = _kubectl(platform, "get", "pods", "-o", "name", "-l", "app.kubernetes.io/component=api")
+    before = next(pod for pod in pods.splitlines() if "booking" in pod)
+    done = platform.eventctl("local", "rotate", secret)
+    assert done.returncode == 0, done.stderr
+    _kubectl(platform, "wait", "--for=delete", before, "--timeout=150s")
+    for process in ("api", "worker", "relay"):
+        _kubectl(platform, "rollout", "status", f"deployment/booking-{process}", "--timeout=120s")
+    bought = platform.eventctl("demo", "--json")
+    assert bought.returncode == 0, bought.stderr
+    assert json.loads(bought.stdout)["order"]["status"] == "completed"
+
+
+def test_a_secret_that_does_not_rotate_here_is_refused(platform: Platform) -> None:
+    refused = platform.eventctl("local", "rotate", "payment-stripe")
+    assert refused.returncode == 1
+    assert "local/payment-stripe cannot be rotated here: its function is none" in refused.stderr
+
+
 def test_up_again_changes_nothing(platform: Platform) -> None:
     before = {name: part.pid for name, part in platform.layout.running().items()}
     done = platform.eventctl("local", "up")

@@ -16,6 +16,12 @@ from scripts.local.cloud.table import Scope
 
 def made(scope: Scope) -> None:
     """Create database and owner, or bring the owner's password up to date; point AWS's answers at the real server."""
+    if scope["replicateSourceDb"] is not None:
+        # Moto copies all of the source; RDS does not hand its protection down.
+        rds_backends[scope.session.account][scope.region].databases[scope.id].deletion_protection = bool(
+            scope.get("deletionProtection")
+        )
+        return
     if scope.get("manageMasterUserPassword"):
         _give_a_password(scope)
     server = scope.session.data_plane.postgres

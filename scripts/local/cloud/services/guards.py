@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jmespath  # type: ignore[import-untyped]
+import jmespath
 
 from scripts.local.cloud.backend import Refused
 from scripts.local.cloud.table import Scope

@@ -77,6 +77,13 @@ ROWS = (
         token="aws:rds/instance:Instance",
         service="rds",
         create=Call("create_db_instance", {"DBInstanceIdentifier": "identifier"}),
+        instead=(
+            Call(
+                "create_db_instance_read_replica",
+                {"DBInstanceIdentifier": "identifier", "SourceDBInstanceIdentifier": "replicateSourceDb"},
+                when=("replicateSourceDb",),
+            ),
+        ),
         id="DBInstance.DBInstanceIdentifier",
         read=_INSTANCE,
         at="DBInstances[0]",

@@ -22,6 +22,11 @@ def _window(scope: Scope) -> Any:
     return scope.get("recoveryWindowInDays", 30) or None
 
 
+def _abroad(scope: Scope) -> list[str]:
+    """The Regions of the copies; AWS deletes a secret when they are gone."""
+    return [replica["region"] for replica in scope.get("replicas") or []]
+
+
 _READ = by("describe_secret", {"SecretId": "id"})
 
 ROWS = (
@@ -34,6 +39,14 @@ ROWS = (
         update=(Call("update_secret", {"SecretId": "id"}, when=("description", "kmsKeyId"), auto=True),),
         after=(
             Call("put_resource_policy", {"SecretId": "id", "ResourcePolicy": "policy"}, when=("policy",), auto=False),
+        ),
+        before_delete=(
+            Call(
+                "remove_regions_from_replication",
+                {"SecretId": "id", "RemoveReplicaRegions": _abroad},
+                when=("replicas",),
+                auto=False,
+            ),
         ),
         delete=by(
             "delete_secret",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
-import signal
 from pathlib import Path
-
-import uvloop
 
 from scripts.local.kubernetes.api import Api
 from scripts.local.kubernetes.external_secrets.reconcile import Controller
+from scripts.local.kubernetes.loops import until_stopped
 
 
 def main() -> None:
@@ -21,20 +17,12 @@ def main() -> None:
     parser.add_argument("--aws-endpoint", required=True, help="where AWS Secrets Manager is reached")
     parser.add_argument("--region", default="eu-west-1", help="region of stores that name none (%(default)s)")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    uvloop.run(_run(arguments.kubeconfig, arguments.aws_endpoint, arguments.region))
+    until_stopped(lambda: _run(arguments.kubeconfig, arguments.aws_endpoint, arguments.region))
 
 
 async def _run(kubeconfig: Path, endpoint: str, region: str) -> None:
     async with Api(kubeconfig) as api:
-        controller = asyncio.create_task(Controller(api, endpoint=endpoint, region=region).run())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, controller.cancel)
-        try:
-            await controller
-        except asyncio.CancelledError:
-            logging.info("stopped")
+        await Controller(api, endpoint=endpoint, region=region).run()
 
 
 if __name__ == "__main__":

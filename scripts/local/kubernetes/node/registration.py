@@ -27,7 +27,8 @@ PODS = 110  # the kubelet's default
 def capacity(overcommit: float) -> Object:
     """What this machine has. Requests are not enforced here and local pods idle, so CPUs count ``overcommit`` times."""
     cpus = int((os.cpu_count() or 1) * overcommit)
-    return {"cpu": str(cpus), "memory": f"{psutil.virtual_memory().total // 1024}Ki", "pods": str(PODS)}
+    memory, disk = psutil.virtual_memory().total // 1024, shutil.disk_usage("/").total // 1024
+    return {"cpu": str(cpus), "memory": f"{memory}Ki", "ephemeral-storage": f"{disk}Ki", "pods": str(PODS)}
 
 
 class Registration:

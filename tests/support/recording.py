@@ -1,0 +1,113 @@
+"""Build components without an engine and see what they asked for: types, inputs and options of every resource."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, stack
+from pulumi.runtime.proto import resource_pb2
+
+from components.context import Context, Place
+
+ACCOUNT, REGION = "123456789012", "eu-west-3"
+CONTEXT = Context(
+    environment="dev",
+    region=REGION,
+    recovery_region="eu-west-1",
+    account_id=ACCOUNT,
+    partition="aws",
+    production=False,
+    protected=False,
+    log_retention_days=7,
+    alarm_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call",
+)
+
+PLACE = Place(environment=CONTEXT.environment, region=REGION, account_id=ACCOUNT, partition="aws")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One resource as it was registered."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    protect: bool
+    ignore_changes: tuple[str, ...]
+    parent: str
+
+    def json(self, name: str) -> Any:
+        """An input that holds JSON, such as a policy."""
+        return json.loads(self.inputs[name])
+
+
+class Recording:
+    """Every resource that a program registered."""
+
+    def __init__(self, resources: list[Recorded]) -> None:
+        self.resources = resources
+
+    def all(self, resource: type[pulumi.Resource]) -> dict[str, Recorded]:
+        """The resources of an SDK class by logical name."""
+        token = str(vars(resource)["pulumi_type"])
+        return {found.name: found for found in self.resources if found.type == token}
+
+    def one(self, resource: type[pulumi.Resource], name: str) -> Recorded:
+        """The resource of that class and name; the message of a failure lists those that there are."""
+        found = self.all(resource)
+        assert name in found, f"{name} is not among {sorted(found)}"
+        return found[name]
+
+    def statements(self, policy: Recorded) -> list[dict[str, Any]]:
+        """The statements of an IAM document in the input ``policy``."""
+        statements: list[dict[str, Any]] = policy.json("policy")["Statement"]
+        return statements
+
+
+class _Answers(mocks.Mocks):
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        state = {"arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:{REGION}:{ACCOUNT}:{args.name}"}
+        return f"{args.name}-id", {**state, "name": args.name, "url": f"https://{args.name}", **args.inputs}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"{args.token} is looked up: a component looks up nothing")
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self) -> None:
+        super().__init__(_Answers())
+        self.recorded: list[Recorded] = []
+
+    # gRPC names the method, and pulumi leaves it without types.
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:  # noqa: N802
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self.recorded.append(
+                Recorded(
+                    request.type,
+                    request.name,
+                    rpc.deserialize_properties(request.object),
+                    request.protect,
+                    tuple(request.ignoreChanges),
+                    request.parent.rsplit("::", 1)[-1],
+                )
+            )
+        return answer
+
+
+def record(program: Callable[[], Any]) -> Recording:
+    """Run ``program`` and wait for everything that it started, so that what is not there was not asked for."""
+    monitor = _Monitor()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(_Answers(), project="event-platform", stack="test", monitor=monitor)
+
+    async def run() -> None:
+        await stack.run_pulumi_func(program)
+
+    asyncio.get_event_loop().run_until_complete(run())
+    return Recording(monitor.recorded)
