@@ -14,17 +14,24 @@ class Unreadable(AssertionError):
 
 
 def named(source: str, where: str) -> Iterator[str]:
-    """The runbook of each ``alarm(..., runbook=…)``: a literal, or a variable of the loop of literals around it."""
+    """The runbook of each ``alarm(..., runbook=…)``: a literal, or a variable of the loop of literals around it.
+
+    A component whose user chooses the runbook passes ``args.runbook`` on; the name stands where its Args are made.
+    """
     tree = ast.parse(source)
     loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
     for call in ast.walk(tree):
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "alarm"):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             continue
         values = [keyword.value for keyword in call.keywords if keyword.arg == "runbook"]
+        if call.func.id != "alarm" and not (call.func.id.endswith("Args") and values):
+            continue
         if len(values) != 1:
             raise Unreadable(f"{where}:{call.lineno}: alarm() without runbook=")
         if isinstance(values[0], ast.Constant):
             yield str(values[0].value)
+        elif isinstance(values[0], ast.Attribute) and ast.unparse(values[0]).endswith("args.runbook"):
+            continue
         elif isinstance(values[0], ast.Name):
             yield from _looped(values[0].id, call, loops, where)
         else:
@@ -32,8 +39,9 @@ def named(source: str, where: str) -> Iterator[str]:
 
 
 def all_named() -> set[str]:
-    """Every runbook that an alarm of components/ names."""
-    return {stem for path in sorted((ROOT / "components").glob("*.py")) for stem in _of(path)}
+    """Every runbook that an alarm of components/ or the arguments of a component name."""
+    sources = [path for folder in ("components", "stacks") for path in sorted((ROOT / folder).glob("*.py"))]
+    return {stem for path in sources for stem in _of(path)}
 
 
 def _of(path: Path) -> Iterator[str]:

@@ -76,6 +76,14 @@ for role, runbook in (("b", "two"), ("c", "three")):
     assert list(named(source, "example.py")) == ["one", "two", "three"]
 
 
+def test_a_runbook_that_is_an_argument_of_a_component_is_found_where_the_arguments_are_made() -> None:
+    source = """
+alarm("a", runbook=self._args.runbook)
+FunctionArgs(runbook="one")
+"""
+    assert list(named(source, "example.py")) == ["one"]
+
+
 @pytest.mark.parametrize("call", ['alarm("a")', 'alarm("a", runbook=chosen())', 'alarm("a", runbook=elsewhere)'])
 def test_an_alarm_whose_runbook_cannot_be_read_is_an_error(call: str) -> None:
     with pytest.raises(Unreadable, match=r"example\.py:1"):
