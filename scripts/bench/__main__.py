@@ -11,9 +11,9 @@ import typer
 from scripts.bench import holds, preview, report
 from scripts.bench.pgbench import Unreadable
 from scripts.cli import console
+from scripts.deployment import Failed
 from scripts.local.processes import NotReady
 from scripts.local.servers.binaries import MissingProgram
-from scripts.local.stack import Failed
 from scripts.toolchain.cache import CannotObtain
 
 Measure = Callable[..., list[report.Comparison]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -30,10 +29,10 @@ from pydantic import SecretStr
 
 from scripts.bench import pgbench
 from scripts.bench.report import Comparison, Sample, Series, interleaved
+from scripts.deployment import ROOT
 from scripts.local import processes
-from scripts.local.certificates import Authority
+from scripts.local.certificates import Authority, trusting
 from scripts.local.servers import postgres
-from scripts.local.stack import ROOT
 from services.booking.adapters.allocator import Allocator
 from services.booking.adapters.store import PostgresStore
 from services.booking.domain import HoldRequest
@@ -129,7 +128,7 @@ def _running(seconds: int, say: Callable[[str], None]) -> Iterator[_Bench]:
     with TemporaryDirectory(prefix="bench-holds-") as name:
         folder = Path(name)
         authority = Authority(folder).create()
-        with _trusting(authority.bundle), postgres.running(folder) as server:
+        with trusting(authority.bundle), postgres.running(folder) as server:
             say("migrating a database")
             logs.configure("bench", "warning")
             owner = server.create(_DATABASE, _OWNER, "owner")
@@ -140,20 +139,6 @@ def _running(seconds: int, say: Callable[[str], None]) -> Iterator[_Bench]:
             with _issuer(folder) as issuer, _api(folder, url, issuer) as api:
                 tokens = [_token(issuer, f"buyer-{number}") for number in range(BUYERS)]
                 yield _Bench(owner, url, authority.ca, api, tokens, ticket_type, seconds)
-
-
-@contextmanager
-def _trusting(bundle: Path) -> Iterator[None]:
-    """Everything started meanwhile, and this process, trust the certificates in ``bundle``."""
-    before = os.environ.get("SSL_CERT_FILE")
-    os.environ["SSL_CERT_FILE"] = str(bundle)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["SSL_CERT_FILE"]
-        else:
-            os.environ["SSL_CERT_FILE"] = before
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scripts.bench.report import Comparison, Sample, Series, interleaved
+from scripts.deployment import PACKS, ROOT, Failed
 from scripts.local.cloud import running
-from scripts.local.stack import PACKS, ROOT, Failed, Stack
+from scripts.local.stack import Stack
 from scripts.toolchain import pulumi
 from scripts.toolchain.pulumi import Engine
 
