@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -70,21 +68,6 @@ def test_a_part_that_died_is_shown_and_fails_the_status(layout: Layout) -> None:
     done = eventctl("local", "status", "--json", "--state", str(layout.folder))
     assert done.returncode == 1
     assert '"ended"' in done.stdout
-
-
-def test_a_port_in_use_is_passed_by(layout: Layout) -> None:
-    """Somebody listens on every address with PostgreSQL's port, as a container would publish it."""
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # When somebody really has the port already, that serves as well.
-        with suppress(OSError):
-            taken.bind(("0.0.0.0", 5432))
-            taken.listen()
-        parts = _start_parts(layout)
-    record = layout.record()
-    assert record is not None
-    assert "postgres" in parts
-    assert not record.urls["postgres"].endswith(":5432")
 
 
 def _start_parts(layout: Layout) -> dict[str, int]:
