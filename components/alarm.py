@@ -1,9 +1,11 @@
-"""A CloudWatch alarm that nobody has to guess about: it says how bad it is and which runbook mends it."""
+"""An alarm that nobody has to guess about: it says how bad it is and which runbook mends it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import pulumi
 from pulumi_aws import cloudwatch
@@ -45,7 +47,7 @@ def alarm(
         raise ValueError(f"alarm {name!r} has no topic to go to; give its component a context with alarm_topic_arn")
     if (above is None) == (below is None):
         raise ValueError(f"alarm {name!r} has above={above} and below={below}; give exactly one of them")
-    return cloudwatch.MetricAlarm(
+    made = cloudwatch.MetricAlarm(
         name,
         alarm_description=f"{says} Runbook: runbooks/{runbook}.md",
         namespace=namespace,
@@ -63,3 +65,46 @@ def alarm(
         tags={**context.tags(name), "Runbook": runbook, "Severity": severity},
         opts=opts,
     )
+    if context.board is not None:
+        context.board.add(made, name, runbook, opts.parent)
+    return made
+
+
+def notice(
+    name: str,
+    *,
+    context: Context,
+    says: str,
+    runbook: str,
+    pattern: Mapping[str, Any],
+    shows: Mapping[str, str],
+    severity: Severity = Severity.PAGE,
+    opts: pulumi.ResourceOptions,
+) -> cloudwatch.EventRule:
+    """An alarm on what AWS reports as an event rather than as a metric: ``pattern`` selects it.
+
+    The message names what ``shows`` finds in the event (name → JSON path), and the runbook. Raises ValueError when the
+    context has no topic.
+    """
+    if context.alarm_topic_arn is None:
+        raise ValueError(f"notice {name!r} has no topic to go to; give its component a context with alarm_topic_arn")
+    about = f"{says} Runbook: runbooks/{runbook}.md"
+    rule = cloudwatch.EventRule(
+        name,
+        description=about,
+        event_pattern=json.dumps(pattern),
+        tags={**context.tags(name), "Runbook": runbook, "Severity": severity},
+        opts=opts,
+    )
+    cloudwatch.EventTarget(
+        name,
+        rule=rule.name,
+        arn=context.alarm_topic_arn,
+        input_transformer=cloudwatch.EventTargetInputTransformerArgs(
+            input_paths=dict(shows),
+            # EventBridge puts the values where their names stand between angle brackets.
+            input_template=json.dumps(f"{about} {', '.join(f'{key}: <{key}>' for key in shows)}"),
+        ),
+        opts=opts,
+    )
+    return rule

@@ -68,6 +68,10 @@ class Cluster(pulumi.ComponentResource):
     security_group_id: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     kubernetes: pulumi_kubernetes.Provider
+    physical_name: str
+    """What people and tools call it: known before it is there."""
+    node_role: aws_iam.Role
+    """Every node's role; EKS admits it because the managed group has it."""
 
     def __init__(
         self, name: str, args: ClusterArgs, *, context: Context, opts: pulumi.ResourceOptions | None = None
@@ -77,10 +81,11 @@ class Cluster(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         key = encryption.key(f"{name}-secrets", context=context, purpose="Kubernetes secrets", opts=self._child)
 
+        self.physical_name = f"{context.environment}-{name}"
         self._cluster = pulumi_eks.Cluster(
             name,
             # People and tools refer to it by name (`aws eks update-kubeconfig --name`).
-            name=f"{context.environment}-{name}",
+            name=self.physical_name,
             version=aws_facts.KUBERNETES.version(args.version).wanted,
             vpc_id=args.vpc_id,
             private_subnet_ids=list(args.subnet_ids),
@@ -156,7 +161,7 @@ class Cluster(pulumi.ComponentResource):
 
     def _nodes(self) -> eks.NodeGroup:
         name, context = f"{self._name}-nodes", self._context
-        role = aws_iam.Role(
+        self.node_role = role = aws_iam.Role(
             name, assume_role_policy=iam.trust("ec2.amazonaws.com"), tags=context.tags(self._name), opts=self._child
         )
         granted = [

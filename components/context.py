@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components import iam
+from components.board import Board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class Context:
     log_retention_days: int
     alarm_topic_arn: pulumi.Input[str] | None = None
     """Where an alarm goes when it fires and when it clears; only what makes the topic does without it."""
+    board: Board | None = None
+    """What the environment's dashboard shows; alarms put themselves on it."""
 
     @property
     def place(self) -> pulumi.Output[Place]:

@@ -1,4 +1,4 @@
-"""Where alarms go: one encrypted topic that CloudWatch, and nobody else, may publish to."""
+"""Where alarms go: one encrypted topic, to which only AWS's own watchers may publish, on behalf of this account."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from pulumi_aws import sns
 from components import encryption, iam
 from components.context import Context
 
+# Alarms, findings that EventBridge passes on, and budgets.
+_PUBLISHERS = ("budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com")
+
 
 def topic_policy(topic: str, account_id: str) -> str:
-    """CloudWatch publishes alarms of this account; a publisher without TLS is refused."""
+    """The watchers publish what they saw in this account; a publisher without TLS is refused."""
     return iam.document(
-        iam.allow(
-            ("sns:Publish",),
-            (topic,),
-            principal={"Service": "cloudwatch.amazonaws.com"},
-            condition={"StringEquals": {"aws:SourceAccount": account_id}},
+        *(
+            iam.allow(
+                ("sns:Publish",),
+                (topic,),
+                principal={"Service": publisher},
+                condition={"StringEquals": {"aws:SourceAccount": account_id}},
+            )
+            for publisher in _PUBLISHERS
         ),
         iam.deny(("sns:Publish",), (topic,), principal="*", condition={"Bool": {"aws:SecureTransport": "false"}}),
     )
@@ -30,9 +36,7 @@ class OnCall(pulumi.ComponentResource):
     def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:observability:OnCall", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        key = encryption.key(
-            name, context=context, purpose="Alarms on their way", services=("cloudwatch.amazonaws.com",), opts=child
-        )
+        key = encryption.key(name, context=context, purpose="Alarms on their way", services=_PUBLISHERS, opts=child)
         topic = sns.Topic(name, kms_master_key_id=key.key_id, tags=context.tags(name), opts=child)
         sns.TopicPolicy(
             name,

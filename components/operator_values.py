@@ -27,6 +27,7 @@ _OF_EKS = ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")
 # Burn rates look back three days at most.
 _METRICS_KEPT = "5d"
 DASHBOARD_LABEL = "grafana_dashboard"
+ALERTMANAGER = "alertmanager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Site:
     vpc_id: pulumi.Input[str]
     region: str
     production: bool
+    alarm_topic_arn: pulumi.Input[str]
 
     @property
     def replicas(self) -> int:
@@ -139,7 +141,9 @@ def prometheus_stack(site: Site) -> Values:
             }
         },
         "alertmanager": {
+            "serviceAccount": {"name": ALERTMANAGER},
             "alertmanagerSpec": {"replicas": site.replicas, "resources": resources("20m", "64Mi")},
+            "config": alerting(site),
         },
         "prometheusOperator": {"resources": resources("50m", "128Mi")},
         "grafana": {
@@ -150,6 +154,44 @@ def prometheus_stack(site: Site) -> Values:
             "ingress": {"enabled": False},
             "sidecar": {"dashboards": {"enabled": True, "label": DASHBOARD_LABEL, "searchNamespace": "ALL"}},
         },
+    }
+
+
+def alerting(site: Site) -> Values:
+    """Alerts go where CloudWatch's alarms go, one message an objective and severity; a page hides its ticket."""
+    told = "{{ .CommonAnnotations.summary }} Runbook: {{ .CommonAnnotations.runbook_url }}"
+    return {
+        "route": {
+            "receiver": "on-call",
+            "group_by": ["alertname", "slo", "severity"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "4h",
+            # It fires always, for whoever watches that Prometheus lives.
+            "routes": [{"receiver": "nobody", "matchers": ['alertname =~ "Watchdog|InfoInhibitor"']}],
+        },
+        "inhibit_rules": [
+            {
+                "source_matchers": ['severity = "page"'],
+                "target_matchers": ['severity = "ticket"'],
+                "equal": ["slo"],
+            }
+        ],
+        "receivers": [
+            {"name": "nobody"},
+            {
+                "name": "on-call",
+                "sns_configs": [
+                    {
+                        "topic_arn": site.alarm_topic_arn,
+                        "sigv4": {"region": site.region},
+                        "send_resolved": True,
+                        "subject": "{{ .Status }}: {{ .CommonLabels.alertname }} {{ .CommonLabels.slo }}",
+                        "message": told,
+                    }
+                ],
+            },
+        ],
     }
 
 
@@ -197,4 +239,21 @@ def queue_lengths_policy(place: Place) -> str:
     """See how long this environment's queues are, never a message (SQS and tags: SQS Developer Guide, "ABAC")."""
     return iam.document(
         iam.allow(("sqs:GetQueueAttributes",), (place.arn("sqs", "*"),), condition=place.tagged),
+    )
+
+
+def alerting_policy(place: Place) -> str:
+    """Publish to this environment's topic, which is encrypted (SNS Developer Guide, "Key management")."""
+    return iam.document(
+        iam.allow(("sns:Publish",), (place.arn("sns", "*"),), condition=place.tagged),
+        iam.allow(
+            ("kms:Decrypt", "kms:GenerateDataKey"),
+            (place.arn("kms", "key/*"),),
+            condition={
+                "StringEquals": {
+                    **place.tagged["StringEquals"],
+                    "kms:ViaService": f"sns.{place.region}.amazonaws.com",
+                }
+            },
+        ),
     )

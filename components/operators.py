@@ -2,8 +2,8 @@
 
 They run restricted, with two replicas in production, in a namespace of their own. Whoever calls AWS has a role for what
 it calls here: the load balancer controller registers pods in target groups that the stack made and cannot make a load
-balancer, so that none is left behind; KEDA reads the length of this environment's queues. The others have no role.
-Their values and policies are pure functions (components/operator_values.py).
+balancer, so that none is left behind; KEDA reads the length of this environment's queues; Alertmanager tells the person
+on call. The others have no role. Their values and policies are pure functions (components/operator_values.py).
 """
 
 from __future__ import annotations
@@ -61,7 +61,11 @@ CHARTS: Mapping[str, Chart] = {
         version="2.40.5", repository="https://argoproj.github.io/argo-helm", values=of.argo_rollouts
     ),
     "kube-prometheus-stack": Chart(
-        version="77.5.0", repository="https://prometheus-community.github.io/helm-charts", values=of.prometheus_stack
+        version="77.5.0",
+        repository="https://prometheus-community.github.io/helm-charts",
+        values=of.prometheus_stack,
+        service_account=of.ALERTMANAGER,
+        policy=of.alerting_policy,
     ),
     "reloader": Chart(version="2.2.11", repository="https://stakater.github.io/stakater-charts", values=of.reloader),
 }

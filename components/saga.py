@@ -17,14 +17,12 @@ from pulumi_aws import iam as aws_iam
 from components import encryption, iam, saga_definition
 from components.alarm import Severity, alarm
 from components.context import Context
+from components.queues import queue
 
 # Seconds. A command is hidden while it is worked on; the worker extends this with every heartbeat.
 _VISIBILITY = 60
-_LONG_POLL = 20
 # Deliveries before a message is dead: the workers answer Transient themselves, so only poison gets this far.
 _DELIVERIES = 5
-# Seconds: SQS keeps a message 14 days at most (SQS Developer Guide, "Message quotas").
-_RETENTION = 14 * 24 * 3600
 _ANSWERS = ("states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat")
 
 
@@ -48,7 +46,7 @@ class Saga(pulumi.ComponentResource):
         self._queues = {
             service: self._queue(service) for service in (*saga_definition.SERVICES, saga_definition.OPERATOR)
         }
-        self.queue_urls = {service: queue.url for service, queue in self._queues.items()}
+        self.queue_urls = {service: made.url for service, made in self._queues.items()}
         machine = self._state_machine()
         self.state_machine_arn = machine.arn
         self._alarms(machine)
@@ -81,38 +79,14 @@ class Saga(pulumi.ComponentResource):
 
     def _queue(self, service: str) -> sqs.Queue:
         name = f"{self._name}-{service}"
-        shared: dict[str, Any] = {
-            "kms_master_key_id": self._key.arn,
-            "kms_data_key_reuse_period_seconds": 300,
-            "message_retention_seconds": _RETENTION,
-            "tags": self._context.tags(self._name),
-            "opts": self._child,
-        }
-        dead = sqs.Queue(f"{name}-dead-letters", **shared)
-        queue = sqs.Queue(
+        made, dead = queue(
             name,
-            visibility_timeout_seconds=_VISIBILITY,
-            receive_wait_time_seconds=_LONG_POLL,
-            redrive_policy=dead.arn.apply(
-                lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _DELIVERIES})
-            ),
-            **shared,
-        )
-        sqs.RedriveAllowPolicy(
-            f"{name}-dead-letters",
-            queue_url=dead.url,
-            redrive_allow_policy=queue.arn.apply(
-                lambda arn: json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [arn]})
-            ),
+            key_arn=self._key.arn,
+            visibility=_VISIBILITY,
+            deliveries=_DELIVERIES,
+            tags=self._context.tags(self._name),
             opts=self._child,
         )
-        for role, target in ((name, queue), (f"{name}-dead-letters", dead)):
-            sqs.QueuePolicy(
-                role,
-                queue_url=target.url,
-                policy=target.arn.apply(lambda arn: iam.document(iam.deny_plain_http(arn, "sqs"))),
-                opts=self._child,
-            )
         alarm(
             f"{name}-dead-letters",
             context=self._context,
@@ -125,7 +99,7 @@ class Saga(pulumi.ComponentResource):
             periods=1,
             opts=self._child,
         )
-        return queue
+        return made
 
     def _state_machine(self) -> sfn.StateMachine:
         name, context, child = self._name, self._context, self._child
@@ -147,7 +121,7 @@ class Saga(pulumi.ComponentResource):
         policy = aws_iam.RolePolicy(
             name,
             role=role.id,
-            policy=pulumi.Output.all(queues=[queue.arn for queue in self._queues.values()], key=self._key.arn).apply(
+            policy=pulumi.Output.all(queues=[made.arn for made in self._queues.values()], key=self._key.arn).apply(
                 lambda known: execution_policy(known["queues"], known["key"])
             ),
             opts=child,

@@ -26,6 +26,7 @@ class Step:
     changed: tuple[str, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
+    parent: str = ""
 
     @property
     def name(self) -> str:
@@ -89,6 +90,7 @@ class _Watcher:
                     tuple(metadata.keys or metadata.diffs or ()),
                     dict((before and before.inputs) or {}),
                     dict((after and after.inputs) or {}),
+                    str((after and after.parent) or ""),
                 )
             )
 

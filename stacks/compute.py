@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.cluster import Cluster, ClusterArgs
+from components.karpenter import Karpenter, KarpenterArgs
 from components.operator_values import Site
 from components.operators import Operators
 from components.secret_sync import SecretSync
@@ -39,7 +40,26 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
         ),
         context=foundation.context,
     )
+    limits, quota = settings.cluster.limits, settings.quota
     on_cluster = pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes})
+    Karpenter(
+        "karpenter",
+        KarpenterArgs(
+            cluster_name=cluster.name,
+            cluster_id=cluster.physical_name,
+            subnet_ids=foundation.network.private_subnet_ids,
+            security_group_id=cluster.security_group_id,
+            node_role_name=cluster.node_role.name,
+            node_role_arn=cluster.node_role.arn,
+            spot=settings.cluster.spot,
+            cpu=limits.cpu,
+            memory_gib=limits.memory_gib,
+            needed_cpu=quota.cpu,
+            needed_memory_gib=quota.memory_gib,
+        ),
+        context=foundation.context,
+        opts=on_cluster,
+    )
     return Compute(
         cluster=cluster,
         namespace=Namespace("platform", Quota(**settings.quota.model_dump()), opts=on_cluster),
@@ -51,6 +71,7 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
                 vpc_id=foundation.network.vpc_id,
                 region=foundation.context.region,
                 production=settings.production,
+                alarm_topic_arn=foundation.on_call.topic_arn,
             ),
             context=foundation.context,
             opts=on_cluster,

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
-from stacks import compute, data, foundation, governance, workloads
+from stacks import compute, data, foundation, governance, observation, workloads
 from stacks.settings import PlatformSettings
 
 
@@ -45,6 +45,7 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     cluster = compute.build(settings, base)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
+    observation.build(settings, base, cluster)
     return {
         "environment": settings.environment,
         "region": region,

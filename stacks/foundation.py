@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from components.board import Board
 from components.context import Context
 from components.network import Network, NetworkArgs
 from components.observability import OnCall
@@ -16,6 +17,7 @@ from stacks.settings import SERVICES, PlatformSettings
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
     context: Context
+    on_call: OnCall
     network: Network
     registry: Registry
     secrets: Secrets
@@ -24,7 +26,8 @@ class Foundation:
 
 def build(settings: PlatformSettings, context: Context) -> Foundation:
     """The network, the image repositories, the secrets' key, and the topic that every later alarm uses."""
-    context = replace(context, alarm_topic_arn=OnCall("on-call", context=context).topic_arn)
+    on_call = OnCall("on-call", context=context)
+    context = replace(context, alarm_topic_arn=on_call.topic_arn, board=Board())
     network = Network(
         "network",
         NetworkArgs(
@@ -38,6 +41,7 @@ def build(settings: PlatformSettings, context: Context) -> Foundation:
     secrets = Secrets("secrets", context=context)
     return Foundation(
         context=context,
+        on_call=on_call,
         network=network,
         registry=Registry("images", SERVICES, context=context),
         secrets=secrets,

@@ -1,14 +1,20 @@
-"""Who may change the environment: the roles of its pipelines."""
+"""What holds for the whole account: who may change it, what is watched and recorded, what is kept."""
 
 from __future__ import annotations
 
+from components.audit import Audit
+from components.backups import Backups, BackupsArgs
 from components.context import Context
 from components.delivery import Delivery, DeliveryArgs
+from components.guardrails import Guardrails, GuardrailsArgs
 from stacks.settings import PlatformSettings
 
 
 def build(settings: PlatformSettings, context: Context) -> Delivery:
     """Pull requests plan; what runs in GitHub's protected environment of the same name applies."""
+    Audit("audit", context=context)
+    Guardrails("guardrails", GuardrailsArgs(monthly_budget=settings.guardrails.monthly_budget), context=context)
+    Backups("backups", BackupsArgs(keep_days=settings.guardrails.backup_days), context=context)
     repository, environment = settings.delivery.repository, settings.environment
     return Delivery(
         "delivery",

@@ -58,13 +58,24 @@ class NetworkSettings(Settings):
         return cidr
 
 
+class LimitSettings(Settings):
+    """The most that machines bought for waiting pods have together."""
+
+    cpu: Annotated[int, Field(ge=1)]
+    memory_gib: Annotated[int, Field(ge=1)]
+
+
 class ClusterSettings(Settings):
+    """``min_nodes`` to ``max_nodes`` are the managed group; beyond it, machines are bought up to ``limits``."""
+
     version: Annotated[str, AfterValidator(_offered(aws_facts.KUBERNETES))]
     public_access_cidrs: tuple[str, ...]
     instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
     min_nodes: Count
     max_nodes: Count
     admin_role_arns: tuple[str, ...]
+    spot: bool
+    limits: LimitSettings
 
 
 class DatabaseSettings(Settings):
@@ -133,6 +144,13 @@ class DeliverySettings(Settings):
     repository: str
 
 
+class GuardrailsSettings(Settings):
+    """``monthly_budget`` is what a month may cost, in US dollars; daily backups stay for ``backup_days``."""
+
+    monthly_budget: Annotated[int, Field(ge=1)]
+    backup_days: Annotated[int, Field(ge=1, le=3650)]
+
+
 class OutsideSettings(Settings):
     """Addresses of what the platform does not run itself."""
 
@@ -159,6 +177,7 @@ class PlatformSettings(Settings):
     services: dict[ServiceName, ServiceSettings]
     outside: OutsideSettings
     delivery: DeliverySettings
+    guardrails: GuardrailsSettings
 
     @field_validator("recovery_region")
     @classmethod
@@ -193,6 +212,10 @@ class PlatformSettings(Settings):
             (cache.admission.snapshot_days >= 1, "cache.admission.snapshot_days is 0, it keeps snapshots: 1 or more"),
             (not self.cluster.public_access_cidrs, "cluster.public_access_cidrs is not empty, its API is private"),
             (self.log_retention_days >= 90, f"log_retention_days is {self.log_retention_days}, it keeps 90"),
+            (
+                self.guardrails.backup_days >= 35,
+                f"guardrails.backup_days is {self.guardrails.backup_days}, it keeps daily backups for 35",
+            ),
             (all(s.replicas >= 2 for s in self.services.values()), "a service has 1 replica, it needs 2 or more"),
         )
         broken = [message for holds, message in rules if not holds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import bootstrap, doctor, local, simulate, update
+from scripts.cli import bootstrap, doctor, environment, local, simulate, update
 
 app = typer.Typer(
     name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
@@ -22,4 +22,6 @@ app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.command("up")(update.up)
 app.command("drift")(update.drift)
+app.command("cost")(environment.cost)
+app.command("graph")(environment.graph)
 app.command("doctor")(doctor.doctor)

@@ -34,8 +34,8 @@ def up(
 
     Exit 0 done, 1 failed, 2 refused.
     """
-    with _explained(), console.progress() as progress:
-        deployment = _open(stack, progress)
+    with explained(), console.progress() as progress:
+        deployment = opened(stack, progress)
         allowed = allow_replace or []
         if apply:
             changes = Counter(guard.up(deployment, progress.say, allowed=allowed))
@@ -50,8 +50,8 @@ def up(
 
 def drift(stack: StackName, as_json: AsJson = False) -> None:
     """Compare what AWS has with what the state says; changes neither. Exit 0 equal, 3 different."""
-    with _explained(), console.progress() as progress:
-        found = _open(stack, progress).drift(progress.say)
+    with explained(), console.progress() as progress:
+        found = opened(stack, progress).drift(progress.say)
     if as_json:
         console.as_json([asdict(step) for step in found])
     elif found:
@@ -65,7 +65,8 @@ def drift(stack: StackName, as_json: AsJson = False) -> None:
         raise typer.Exit(DRIFTED)
 
 
-def _open(name: str, progress: console.Progress) -> Deployment:
+def opened(name: str, progress: console.Progress) -> Deployment:
+    """The stack ``name`` of the backend in use. Raises Failed."""
     engine = pulumi.obtain(progress.say)
     workspace = environment.workspace(engine, ROOT, environment.programs(engine))
     try:
@@ -79,7 +80,8 @@ def _open(name: str, progress: console.Progress) -> Deployment:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Turn what can go wrong into one clear line and an exit code: 1 failed, 2 refused."""
     try:
         yield
     except guard.Refused as error:

@@ -60,6 +60,12 @@ class Stack(Deployment):
         """Replace values of the stack file, by their path, for the runs that follow."""
         _lay_out(self._root, self.name, self.folder / "project", changed)
 
+    def restore(self, deployment: Mapping[str, Any]) -> None:
+        """Take ``deployment``, as `export` gives it, for the recorded state; its secrets may be in plain text."""
+        salt = self._stack.workspace.stack_settings(self.name).encryption_salt
+        sealed = {**deployment, "secrets_providers": {"type": "passphrase", "state": {"salt": salt}}}
+        self._stack.import_stack(automation.Deployment(version=3, deployment=sealed))
+
     def client(self, service: str) -> Any:
         """A boto3 client of this stack's cloud."""
         return self._cloud.client(service)

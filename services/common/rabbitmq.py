@@ -10,12 +10,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
 from pydantic import ValidationError
 
-from services.common import logs
+from services.common import logs, metrics
 from services.common.outbox import OutboxMessage
 from services.contracts import EVENTS_EXCHANGE, EventMessage
 
@@ -111,4 +112,6 @@ async def _handle(
             await asyncio.wait_for(stop.wait(), min(LONGEST_PAUSE_SECONDS, 2.0**deliveries))
         await message.nack(requeue=True)
         return
+    delay = datetime.now(UTC) - datetime.fromisoformat(event.occurred_at)
+    metrics.EVENTS.labels(event.type).observe(delay.total_seconds())
     await message.ack()

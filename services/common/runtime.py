@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
-from services.common import logs, problems
+from services.common import logs, metrics, problems
 from services.common.settings import ServiceSettings
 
 log = logs.get(__name__)
@@ -78,9 +78,11 @@ async def looping(*loops: Loop) -> AsyncIterator[None]:
 
 
 def application(title: str, lifespan: Callable[[FastAPI], object], *, description: str = "") -> FastAPI:
-    """A FastAPI application with this platform's error format."""
+    """A FastAPI application with this platform's error format and metrics."""
     app = FastAPI(title=title, version="1", description=description, lifespan=lifespan)  # type: ignore[arg-type]
     problems.install(app)
+    app.add_middleware(metrics.Measured)
+    app.include_router(metrics.router())
     return app
 
 

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from services.common import aws, database, inbox, logs, runtime
+from services.common import aws, database, inbox, logs, metrics, runtime
 from services.common.aws import Threads
 from services.common.inbox import Claim, Outcome, StaleLease
 from services.common.settings import WorkerSettings
@@ -158,6 +158,7 @@ class SagaWorker:
                 raise
             log.info("decided already", command=message.command, order=message.order_id)
         await inbox.answered(self._pool, self._consumer, message.message_id)
+        metrics.COMMANDS.labels(message.command, outcome.error or "succeeded").inc()
         log.info(
             "command answered", command=message.command, order=message.order_id, outcome=outcome.error or "succeeded"
         )

@@ -41,10 +41,10 @@ def test_a_secret_is_closed_to_plain_http_and_to_other_accounts() -> None:
     )
 
 
-def test_only_cloudwatch_of_this_account_publishes_alarms() -> None:
-    allowed, _ = json.loads(topic_policy("arn:topic", ACCOUNT))["Statement"]
-    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+def test_only_watchers_of_this_account_publish_alarms() -> None:
+    *allowed, _ = json.loads(topic_policy("arn:topic", ACCOUNT))["Statement"]
+    assert [each["Principal"]["Service"].split(".")[0] for each in allowed] == ["budgets", "cloudwatch", "events"]
+    assert all(each["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}} for each in allowed)
 
 
 def test_external_secrets_reads_this_environment_and_what_rds_keeps() -> None:

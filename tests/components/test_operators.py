@@ -1,6 +1,7 @@
 """The operators' releases: pinned, restricted, bounded, and allowed in AWS what they call."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pulumi_kubernetes as k8s
@@ -13,7 +14,9 @@ from components.operators import CHARTS, Chart, Operators
 from scripts.local.kubernetes import crds
 from tests.support.recording import CONTEXT, PLACE, REGION, Recording, record
 
-PRODUCTION = Site(cluster_name="cluster", vpc_id="vpc-1", region=REGION, production=True)
+PRODUCTION = Site(
+    cluster_name="cluster", vpc_id="vpc-1", region=REGION, production=True, alarm_topic_arn="arn:aws:sns:::on-call"
+)
 each_chart = pytest.mark.parametrize("name", sorted(CHARTS))
 
 
@@ -27,7 +30,7 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(scope="module")
 def made() -> Recording:
-    site = Site(cluster_name="cluster", vpc_id="vpc-1", region=REGION, production=False)
+    site = replace(PRODUCTION, production=False)
     return record(lambda: Operators("operators", site, context=CONTEXT))
 
 
@@ -58,7 +61,7 @@ def test_no_value_gives_a_privilege(name: str) -> None:
 @each_chart
 def test_production_runs_two_of_each_and_elsewhere_one(name: str) -> None:
     def replicas(production: bool) -> set[int]:
-        site = Site(cluster_name="cluster", vpc_id="vpc-1", region=REGION, production=production)
+        site = replace(PRODUCTION, production=production)
         values = walk(CHARTS[name].values(site))
         return {
             value for path, value in values if path.endswith((".replicas", ".replicaCount")) and "grafana" not in path
@@ -72,6 +75,7 @@ def test_only_who_calls_aws_has_a_role(made: Recording) -> None:
     assert {name: found.inputs["serviceAccount"] for name, found in associations.items()} == {
         "aws-load-balancer-controller": "aws-load-balancer-controller",
         "keda": "keda-operator",
+        "kube-prometheus-stack": operator_values.ALERTMANAGER,
     }
     assert {name: found.inputs["namespace"] for name, found in associations.items()} == {
         name: made.one(k8s.helm.v3.Release, name).inputs["namespace"] for name in associations
@@ -79,6 +83,15 @@ def test_only_who_calls_aws_has_a_role(made: Recording) -> None:
     [lengths] = made.statements(made.one(iam.RolePolicy, "keda"))
     assert lengths["Action"] == ["sqs:GetQueueAttributes"]
     assert lengths["Condition"] == {"StringEquals": {"aws:ResourceTag/Environment": "dev"}}
+
+
+def test_alertmanager_publishes_to_this_environment_s_topic_alone(made: Recording) -> None:
+    publish, decrypt = made.statements(made.one(iam.RolePolicy, "kube-prometheus-stack"))
+    assert publish["Action"] == ["sns:Publish"]
+    assert publish["Condition"] == {"StringEquals": {"aws:ResourceTag/Environment": "dev"}}
+    assert decrypt["Condition"]["StringEquals"]["kms:ViaService"] == f"sns.{REGION}.amazonaws.com"
+    config = operator_values.alerting(PRODUCTION)
+    assert {each["name"] for each in config["receivers"]} >= {config["route"]["receiver"]}
 
 
 def test_the_load_balancer_controller_makes_no_load_balancer() -> None:

@@ -14,9 +14,9 @@ class Unreadable(AssertionError):
 
 
 def named(source: str, where: str) -> Iterator[str]:
-    """The runbook of each ``alarm(..., runbook=…)``: a literal, or a variable of the loop of literals around it.
+    """The runbook of each ``alarm`` or ``notice``: a literal, or a variable of the loop of literals around it.
 
-    A component whose user chooses the runbook passes ``args.runbook`` on; the name stands where its Args are made.
+    Arguments and objectives have a ``runbook``, too; what merely passes ``args.runbook`` on is passed over.
     """
     tree = ast.parse(source)
     loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
@@ -24,7 +24,7 @@ def named(source: str, where: str) -> Iterator[str]:
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             continue
         values = [keyword.value for keyword in call.keywords if keyword.arg == "runbook"]
-        if call.func.id != "alarm" and not (call.func.id.endswith("Args") and values):
+        if not values and call.func.id not in ("alarm", "notice"):
             continue
         if len(values) != 1:
             raise Unreadable(f"{where}:{call.lineno}: alarm() without runbook=")

@@ -11,9 +11,10 @@ from components import aws_facts
 from scripts import guard
 from scripts.deployment import ROOT, Failed
 from scripts.local import rehearsal
+from scripts.state import Resource
 from stacks.by_hand import SECRETS_SET_BY_HAND
 from tests.environments.conftest import Made, quiet
-from tests.environments.recorded import Recorded, Resource
+from tests.environments.recorded import Recorded
 
 pytestmark = [pytest.mark.xdist_group("prod"), pytest.mark.timeout(600)]
 DATA = ("aws:rds/instance:Instance", "aws:mq/broker:Broker", "aws:elasticache/replicationGroup:ReplicationGroup")

@@ -95,6 +95,7 @@ PRODUCTION_INVARIANTS = [
     ("cache.admission", "snapshot_days", 0, "it keeps snapshots"),
     ("cluster", "public_access_cidrs", ["192.0.2.0/24"], "its API is private"),
     (None, "log_retention_days", 7, "it keeps 90"),
+    ("guardrails", "backup_days", 7, "it keeps daily backups for 35"),
 ]
 
 
