@@ -1,7 +1,8 @@
 """The image repositories of the services: what is pushed is scanned, encrypted and never overwritten.
 
 Deployments name images by digest; a tag is for people. Old images expire, except those that carry a release tag: every
-digest that a release record names keeps one.
+digest that a release record names keeps one. Images of others come through a cache of this account, so that a registry
+that is down, or that counts pulls, stops no new node in the midst of a sale.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from components.context import Context
 # Builds of branches stay this long; releases stay.
 _UNTAGGED_DAYS, _BUILDS_KEPT = 14, 200
 RELEASE_PREFIX = "release-"
+# Registries that ask for no login, by the prefix under which their images are kept here (ECR User Guide, "Creating a
+# pull through cache rule").
+UPSTREAMS = {"ecr-public": "public.ecr.aws", "kubernetes": "registry.k8s.io", "quay": "quay.io"}
 
 
 def lifecycle_policy() -> str:
@@ -77,4 +81,11 @@ class Registry(pulumi.ComponentResource):
             )
             ecr.LifecyclePolicy(f"{name}-{image}", repository=repository.name, policy=lifecycle_policy(), opts=child)
             self.repository_urls[image] = repository.repository_url
+        for prefix, registry in UPSTREAMS.items():
+            ecr.PullThroughCacheRule(
+                f"{name}-{prefix}",
+                ecr_repository_prefix=f"{context.environment}/{prefix}",
+                upstream_registry_url=registry,
+                opts=child,
+            )
         self.register_outputs({"repository_urls": self.repository_urls})

@@ -43,7 +43,7 @@ class Stack(Deployment):
         Raises Failed when there is no such stack.
         """
         self.name, self.folder, self._root = name, folder, root
-        self._cloud = cloud
+        self.cloud = cloud
         packs = [str(root / pack) for pack in PACKS] + [str(pack) for pack in extra_packs]
         _lay_out(root, name, folder / "project", settings or {})
         (folder / "state").mkdir(exist_ok=True)
@@ -68,13 +68,13 @@ class Stack(Deployment):
 
     def client(self, service: str) -> Any:
         """A boto3 client of this stack's cloud."""
-        return self._cloud.client(service)
+        return self.cloud.client(service)
 
     def prepare(self, say: Say) -> None:
         """Clear away what an engine that was killed left. Raises Failed, also when one is at work."""
         say("looking at what the last update left")
         try:
-            removed = recovery.recover(self._stack, self.folder / "state", self._cloud.control)
+            removed = recovery.recover(self._stack, self.folder / "state", self.cloud.control)
         except recovery.NotRecovered as error:
             raise Failed(str(error)) from error
         for urn in removed:

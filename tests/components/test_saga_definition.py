@@ -88,6 +88,35 @@ def test_whatever_fails_the_saga_ends_booked_cancelled_or_with_a_person(failures
         assert undone[-3:] == ["ReleaseSeats", "CancelOrder", "Cancelled"]
 
 
+# What each forward step leaves behind when it completes, and the state that takes it back. The hold was taken before.
+HELD, PAID = ("hold", "ReleaseSeats"), ("authorisation", "CancelPayment")
+CAPTURED = ("capture", "RefundPayment")
+EFFECTS = {"AuthorisePayment": PAID, "CapturePayment": CAPTURED}
+# After these, nobody knows whether the step has had its effect: taking back what is not there does nothing.
+UNKNOWN = ("Payment.Unknown", "States.Timeout", "Transient")
+
+
+@pytest.mark.parametrize("error", [*UNKNOWN, "Payment.Declined", "Refused", "Hold.Lost", "Seat.Gone"])
+@pytest.mark.parametrize("failing", FORWARD)
+def test_exactly_what_completed_is_taken_back_in_reverse_order(failing: str, error: str) -> None:
+    passed = walk({failing: error})
+    done = FORWARD[: FORWARD.index(failing)]
+    completed = [HELD, *(EFFECTS[state] for state in done if state in EFFECTS)]
+    if failing in EFFECTS and error in (*UNKNOWN, "Hold.Lost", "Seat.Gone"):
+        completed.append(EFFECTS[failing])
+    if CAPTURED in completed:
+        # Money that was taken is given back whole: there is no authorisation left to cancel.
+        completed.remove(PAID)
+    compensations = [state for state in passed if state in {"ReleaseSeats", "CancelPayment", "RefundPayment"}]
+    expected = [undo for _, undo in reversed(completed)]
+    if passed[-1] in {"Booked", "Decide"}:
+        # Nobody undoes a ticket that is issued, or decides for a person what may have moved money.
+        assert compensations == []
+        assert failing in {"CapturePayment", "IssueTickets", "SendNotification"}
+    else:
+        assert compensations == expected
+
+
 def test_every_step_has_a_timeout_a_heartbeat_retries_with_jitter_and_catches_everything() -> None:
     for name, state in STATES.items():
         if state["Type"] != "Task" or name == "AwaitOperator":

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+import ast
+import asyncio
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from scripts.deployment import ROOT
 from scripts.local import rehearsal
+from services.common.aws import Threads
+from services.common.executions import ExecutionReader, ExecutionStarter
+from services.common.outbox import OutboxMessage
+from stacks.settings import SERVICES
 from tests.environments.conftest import Made, quiet
+from tests.support.permissions import denied, enforcing, taking
 
 pytestmark = [pytest.mark.xdist_group("dev"), pytest.mark.timeout(600)]
 
@@ -22,7 +38,107 @@ def test_dev_has_one_node_of_everything_and_nothing_is_protected(dev: Made) -> N
     assert {one["numCacheClusters"] for one in program.all("aws:elasticache/replicationGroup:ReplicationGroup")} == {1}
 
 
+# By client, what the services call; a test holds it to their sources.
+CALLS: Mapping[str, set[str]] = {
+    "sqs": {"receive_message", "delete_message", "change_message_visibility"},
+    "stepfunctions": {
+        "send_task_success",
+        "send_task_failure",
+        "send_task_heartbeat",
+        "start_execution",
+        "describe_execution",
+        "get_execution_history",
+    },
+}
+
+
+class TestServicesWorkUnderTheRolesThatTheStackMade:
+    """IAM enforced: what a service calls is allowed on its own things, and nothing else is."""
+
+    def clients(self, dev: Made, service: str) -> Any:
+        [association] = [
+            one
+            for one in dev.program.all("aws:eks/podIdentityAssociation:PodIdentityAssociation")
+            if one["serviceAccount"] == service
+        ]
+        return taking(dev.stack.cloud, association["roleArn"])
+
+    def test_these_are_all_the_calls_of_the_services(self) -> None:
+        session = botocore.session.get_session()
+        known = {
+            client: {xform_name(name) for name in session.get_service_model(client).operation_names} for client in CALLS
+        }
+        called: dict[str, set[str]] = {client: set() for client in CALLS}
+        for path in (ROOT / "services").rglob("*.py"):
+            for word in _words(ast.parse(path.read_text())):
+                for client, operations in known.items():
+                    if word in operations:
+                        called[client].add(word)
+        assert called == CALLS
+
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_a_worker_takes_its_commands_and_answers_them(self, dev: Made, service: str) -> None:
+        make, queue = self.clients(dev, service), dev.stack.outputs()["queueUrls"][service]
+        sqs, states = make("sqs"), make("stepfunctions")
+        with enforcing(dev.stack.cloud):
+            assert "Messages" not in sqs.receive_message(QueueUrl=queue)
+            for call, parameters in (
+                (sqs.change_message_visibility, {"QueueUrl": queue, "ReceiptHandle": "none", "VisibilityTimeout": 5}),
+                (sqs.delete_message, {"QueueUrl": queue, "ReceiptHandle": "none"}),
+                (states.send_task_heartbeat, {"taskToken": "none"}),
+                (states.send_task_success, {"taskToken": "none", "output": "{}"}),
+                (states.send_task_failure, {"taskToken": "none", "error": "Transient"}),
+            ):
+                assert not _refused(call, parameters), call.__name__
+
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_it_touches_nothing_of_anybody_else(self, dev: Made, service: str) -> None:
+        make, outputs = self.clients(dev, service), dev.stack.outputs()
+        sqs = make("sqs")
+        own = outputs["queueUrls"][service]
+        others = [url for name, url in outputs["queueUrls"].items() if name != service]
+        with enforcing(dev.stack.cloud):
+            for other in others:
+                assert denied(sqs.receive_message, QueueUrl=other)
+            assert denied(sqs.purge_queue, QueueUrl=own)
+            assert denied(sqs.send_message, QueueUrl=own, MessageBody="{}")
+            secret = outputs["databaseSecretArns"][service]
+            assert denied(make("secretsmanager").get_secret_value, SecretId=secret)
+            assert denied(make("rds").describe_db_instances)
+            assert denied(make("iam").list_roles)
+            if service != "booking":
+                assert denied(
+                    make("stepfunctions").start_execution, stateMachineArn=outputs["stateMachineArn"], name="x"
+                )
+
+    async def test_booking_starts_sagas_and_reads_their_trail(self, dev: Made) -> None:
+        states, arn = self.clients(dev, "booking")("stepfunctions"), dev.stack.outputs()["stateMachineArn"]
+        order, threads = str(uuid.uuid4()), Threads(1)
+        message = OutboxMessage(uuid.uuid4(), "saga", order, {"orderId": order}, datetime.now(UTC).isoformat())
+        with enforcing(dev.stack.cloud):
+            await ExecutionStarter(states, arn, threads, per_second=100).publish(message)
+            read = await asyncio.wait_for(ExecutionReader(states, arn, threads).read(order), 10)
+            assert denied(states.stop_execution, executionArn=read["executionArn"])
+        assert read["status"] != "NOT_STARTED"
+
+
 def test_dev_is_removed_without_a_trace(dev: Made) -> None:
     dev.stack.destroy(quiet)
     assert dev.stack.export().get("resources", []) == []
     assert rehearsal.left_over(dev.stack) == []
+
+
+def _refused(call: Any, parameters: dict[str, Any]) -> bool:
+    """Whether permission is what a call lacks; what is not there is another matter."""
+    try:
+        return denied(call, **parameters)
+    except ClientError:
+        return False
+
+
+def _words(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value

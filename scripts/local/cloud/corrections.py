@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.secretsmanager.models import SecretsManagerBackend
+from moto.sqs.responses import SQSResponse
+from moto.stepfunctions.responses import StepFunctionResponse
 
 
 def apply() -> None:
     """Correct moto in this process."""
     _current_version_is_the_default()
     _a_condition_that_does_not_hold_takes_its_statement_out()
+    _requests_say_what_they_are_about()
 
 
 def _current_version_is_the_default() -> None:
@@ -34,19 +38,21 @@ def _current_version_is_the_default() -> None:
 def _a_condition_that_does_not_hold_takes_its_statement_out() -> None:
     """Moto denies a request for it (IAM User Guide, "Policy evaluation logic": such a statement does not apply).
 
-    Every request counts as made over TLS. What moto does not know of a request, tags of resources among them, is
+    Every request counts as made over TLS. What moto does not know of a request, its resource or the tags of that, is
     taken to be as an Allow asks for and not as a Deny does.
     """
     judge = IAMPolicyStatement.is_action_permitted
 
     def judged(self: Any, action: str, resource: str = "*", principal: Any = None, known: Any = None) -> Any:
-        conditions = self._statement.get("Condition")
+        conditions, allows = self._statement.get("Condition"), self._statement["Effect"] == "Allow"
         # Those of trust policies come with what they are compared with.
-        if not conditions or known:
+        if known:
             return judge(self, action, resource, principal, known)
-        if not _holds(conditions, allows=self._statement["Effect"] == "Allow"):
+        if conditions and not _holds(conditions, allows=allows):
             return PermissionResult.NEUTRAL
         bare = {key: value for key, value in self._statement.items() if key != "Condition"}
+        if resource == "*" and allows and "Resource" in bare:
+            bare["Resource"] = "*"
         return judge(IAMPolicyStatement(bare), action, resource, principal)
 
     IAMPolicyStatement.is_action_permitted = judged  # type: ignore[method-assign]
@@ -55,3 +61,26 @@ def _a_condition_that_does_not_hold_takes_its_statement_out() -> None:
 def _holds(conditions: Mapping[str, Mapping[str, str | Iterable[str]]], *, allows: bool) -> bool:
     pairs = [(key, value) for compared in conditions.values() for key, value in compared.items()]
     return all("true" in value if key == "aws:SecureTransport" else allows for key, value in pairs)
+
+
+def _requests_say_what_they_are_about() -> None:
+    """Queues, state machines and executions; of other requests moto does not tell policies the resource."""
+
+    def queue(self: Any) -> str:
+        url = _body(self).get("QueueUrl")
+        return f"arn:aws:sqs:{self.region}:{self.current_account}:{url.rsplit('/', 1)[-1]}" if url else "*"
+
+    def machine(self: Any) -> str:
+        body = _body(self)
+        return str(body.get("stateMachineArn") or body.get("executionArn") or "*")
+
+    SQSResponse._determine_resource = queue  # type: ignore[attr-defined]
+    StepFunctionResponse._determine_resource = machine  # type: ignore[attr-defined]
+
+
+def _body(response: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(response.body or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
