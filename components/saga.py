@@ -23,6 +23,7 @@ from components.queues import queue
 _VISIBILITY = 60
 # Deliveries before a message is dead: the workers answer Transient themselves, so only poison gets this far.
 _DELIVERIES = 5
+LIVE = "live"
 _ANSWERS = ("states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat")
 
 
@@ -30,6 +31,8 @@ class Saga(pulumi.ComponentResource):
     """The state machine, a command queue for each service, the queue of parked orders, and their alarms."""
 
     state_machine_arn: pulumi.Output[str]
+    alias_arn: pulumi.Output[str]
+    """What starts executions: always the version that is live, whatever is being deployed."""
     queue_urls: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -49,6 +52,7 @@ class Saga(pulumi.ComponentResource):
         self.queue_urls = {service: made.url for service, made in self._queues.items()}
         machine = self._state_machine()
         self.state_machine_arn = machine.arn
+        self.alias_arn = self._alias(machine).arn
         self._alarms(machine)
         self.register_outputs({"state_machine_arn": self.state_machine_arn})
 
@@ -67,15 +71,15 @@ class Saga(pulumi.ComponentResource):
         """What booking may do besides: start an order's execution and read its trail."""
 
         def statements(known: Sequence[str]) -> list[dict[str, Any]]:
-            machine, key = known
+            machine, alias, key = known
             executions = machine.replace(":stateMachine:", ":execution:") + ":*"
             return [
-                iam.allow(("states:StartExecution",), (machine,)),
+                iam.allow(("states:StartExecution",), (alias,)),
                 iam.allow(("states:DescribeExecution", "states:GetExecutionHistory"), (executions,)),
                 iam.allow(("kms:Decrypt", "kms:GenerateDataKey"), (key,)),
             ]
 
-        return pulumi.Output.all(self.state_machine_arn, self._key.arn).apply(statements)
+        return pulumi.Output.all(self.state_machine_arn, self.alias_arn, self._key.arn).apply(statements)
 
     def _queue(self, service: str) -> sqs.Queue:
         name = f"{self._name}-{service}"
@@ -144,6 +148,20 @@ class Saga(pulumi.ComponentResource):
             encryption_configuration=_encrypted(self._key),
             tags=context.tags(name),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+
+    def _alias(self, machine: sfn.StateMachine) -> sfn.Alias:
+        """An update publishes a version and sends every new order to it; orders under way end on theirs."""
+        return sfn.Alias(
+            self._name,
+            name=LIVE,
+            description="The version that new orders take",
+            routing_configurations=[
+                sfn.AliasRoutingConfigurationArgs(
+                    state_machine_version_arn=machine.state_machine_version_arn, weight=100
+                )
+            ],
+            opts=self._child,
         )
 
     def _alarms(self, machine: sfn.StateMachine) -> None:

@@ -54,6 +54,7 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "kubeconfig": cluster.cluster.kubeconfig,
         "namespace": cluster.namespace.name,
         "stateMachineArn": services.saga.state_machine_arn,
+        "stateMachineAliasArn": services.saga.alias_arn,
         "queueUrls": services.saga.queue_urls,
         "databaseIds": {name: database.instance_id for name, database in stores.databases.items()},
         "databaseSecretArns": {name: database.service_secret.arn for name, database in stores.databases.items()},

@@ -57,7 +57,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
         for service, name, variable in providers
     }
     environment: dict[ServiceName, dict[str, pulumi.Input[str]]] = {
-        "booking": {"SAGA_STATE_MACHINE_ARN": saga.state_machine_arn},
+        "booking": {"SAGA_STATE_MACHINE_ARN": saga.alias_arn},
         "payment": {"STRIPE_API_BASE": outside.stripe_api},
         "notification": {"NOVU_API_BASE": outside.novu_api},
     }

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from services.common.settings import AuthSettings, AwsSettings, BrokerSettings, WorkerSettings
 
-_STATE_MACHINE = "^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+$"
+_STATE_MACHINE = "^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+(:[a-z0-9-]+)?$"
 
 
 class ApiSettings(AuthSettings, AwsSettings):

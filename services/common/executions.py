@@ -47,8 +47,9 @@ class ExecutionStarter:
 
 
 def execution_arn(state_machine_arn: str, name: str) -> str:
-    """The ARN of the execution ``name``."""
-    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+    """The ARN of the execution ``name``; it names the state machine and not the alias that started it."""
+    machine = ":".join(state_machine_arn.split(":")[:7])
+    return f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
 
 
 class ExecutionReader:

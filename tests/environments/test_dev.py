@@ -112,7 +112,7 @@ class TestServicesWorkUnderTheRolesThatTheStackMade:
                 )
 
     async def test_booking_starts_sagas_and_reads_their_trail(self, dev: Made) -> None:
-        states, arn = self.clients(dev, "booking")("stepfunctions"), dev.stack.outputs()["stateMachineArn"]
+        states, arn = self.clients(dev, "booking")("stepfunctions"), dev.stack.outputs()["stateMachineAliasArn"]
         order, threads = str(uuid.uuid4()), Threads(1)
         message = OutboxMessage(uuid.uuid4(), "saga", order, {"orderId": order}, datetime.now(UTC).isoformat())
         with enforcing(dev.stack.cloud):

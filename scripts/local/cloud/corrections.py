@@ -9,7 +9,11 @@ from typing import Any
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.secretsmanager.models import SecretsManagerBackend
 from moto.sqs.responses import SQSResponse
+from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
+
+# arn:partition:states:region:account:stateMachine:name; an alias or a version follows after one more.
+_ARN_COLONS = 6
 
 
 def apply() -> None:
@@ -17,6 +21,7 @@ def apply() -> None:
     _current_version_is_the_default()
     _a_condition_that_does_not_hold_takes_its_statement_out()
     _requests_say_what_they_are_about()
+    _an_alias_names_its_machine()
 
 
 def _current_version_is_the_default() -> None:
@@ -76,6 +81,20 @@ def _requests_say_what_they_are_about() -> None:
 
     SQSResponse._determine_resource = queue  # type: ignore[attr-defined]
     StepFunctionResponse._determine_resource = machine  # type: ignore[attr-defined]
+
+
+def _an_alias_names_its_machine() -> None:
+    """What takes a state machine takes an alias (StartExecution, API reference); here, whatever the weights."""
+    describe = StepFunctionBackend.describe_state_machine
+
+    def described(self: Any, arn: str) -> Any:
+        machine, _, last = arn.rpartition(":")
+        if arn.count(":") > _ARN_COLONS and not last.isnumeric():
+            self.describe_state_machine_alias(arn)
+            return describe(self, machine)
+        return describe(self, arn)
+
+    StepFunctionBackend.describe_state_machine = described  # type: ignore[method-assign]
 
 
 def _body(response: Any) -> dict[str, Any]:

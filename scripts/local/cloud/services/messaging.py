@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from scripts.local.cloud.session import CloudError
 from scripts.local.cloud.table import Call, Literal, Row, Scope, by
 
 # Pulumi input → topic attribute (SetTopicAttributes).
@@ -48,6 +50,18 @@ def _setters(method: str, key: str, names: dict[str, str]) -> tuple[Call, ...]:
         )
         for name, attribute in names.items()
     )
+
+
+def _newest_version(scope: Scope, _: Any) -> str:
+    """Versions are numbered from 1; moto cannot list them."""
+    if not scope.get("publish"):
+        return scope.id
+    number = 1
+    with suppress(CloudError):
+        while True:
+            scope.call("stepfunctions", "describe_state_machine", stateMachineArn=f"{scope.id}:{number + 1}")
+            number += 1
+    return f"{scope.id}:{number}"
 
 
 ROWS = (
@@ -112,7 +126,7 @@ ROWS = (
         delete=by("delete_state_machine", {"stateMachineArn": "id"}),
         names={"arn": "stateMachineArn"},
         outputs={
-            "stateMachineVersionArn": lambda s, a: f"{s.id}:1" if s.get("publish") else s.id,
+            "stateMachineVersionArn": _newest_version,
             "revisionId": lambda _, a: a.get("revisionId") or "INITIAL",
         },
         defaults={"type": "STANDARD"},
