@@ -22,7 +22,7 @@ from components import aws_facts, encryption
 from components.alarm import Severity, alarm
 from components.context import Context
 from components.edge_logs import log_policy
-from components.firewall_rules import NAMES, RATES, Does, Profile, Rule, rules, units
+from components.firewall_rules import NAMES, NO_SETS, RATES, Does, Profile, Rule, rules, units
 
 _REGION, _SCOPE = aws_facts.CLOUDFRONT_REGION, "CLOUDFRONT"
 # AWS WAF Developer Guide, "Sending web ACL traffic logs to a CloudWatch Logs log group": the name must start so.
@@ -66,7 +66,7 @@ class FirewallArgs:
             raise ValueError(
                 f"capacity is {self.capacity} WCU; a web ACL has at most {aws_facts.WAF_MOST}: take rules out"
             )
-        needed = units(rules(RATES[self.profile], {"allowed": ("v4", "v6"), "blocked": ("v4", "v6")}))
+        needed = units(rules(RATES[self.profile], NO_SETS))
         if needed > self.capacity:
             raise ValueError(
                 f"the rules need {needed} WCU, and capacity is {self.capacity}; take rules out, or agree to pay for "

@@ -75,6 +75,50 @@ class Rule:
     label: str | None = None
 
 
+_PLAIN = {"priority": 0, "type": "NONE"}
+# Sets in place of those that are not made yet: what a rule costs does not depend on them.
+NO_SETS: Mapping[str, Sequence[str]] = {"allowed": ("v4", "v6"), "blocked": ("v4", "v6")}
+
+
+def path(prefix: str) -> Statement:
+    """Requests whose path starts with ``prefix``."""
+    return {
+        "byte_match_statement": {
+            "field_to_match": {"uri_path": {}},
+            "positional_constraint": "STARTS_WITH",
+            "search_string": prefix,
+            "text_transformations": [_PLAIN],
+        }
+    }
+
+
+def _listed(sets: Sequence[pulumi.Input[str]]) -> Statement:
+    return {"or_statement": {"statements": [{"ip_set_reference_statement": {"arn": arn}} for arn in sets]}}
+
+
+def _group(name: str, counted: Sequence[str] = ()) -> Statement:
+    """A rule group of AWS, of whose rules those named count whatever happens."""
+    return {
+        "managed_rule_group_statement": {
+            "vendor_name": "AWS",
+            "name": f"AWSManagedRules{name}",
+            "rule_action_overrides": [{"name": rule, "action_to_use": {"count": {}}} for rule in counted],
+        }
+    }
+
+
+def _rate(limit: int, seconds: int, keys: Sequence[Mapping[str, Any]], only: Statement) -> Statement:
+    return {
+        "rate_based_statement": {
+            "limit": limit,
+            "aggregate_key_type": "CUSTOM_KEYS",
+            "evaluation_window_sec": seconds,
+            "custom_keys": list(keys),
+            "scope_down_statement": only,
+        }
+    }
+
+
 def rules(rates: Rates, sets: Mapping[str, Sequence[pulumi.Input[str]]]) -> tuple[Rule, ...]:
     """The firewall; ``sets`` are the ARNs of the IP sets, by ``allowed`` and ``blocked``."""
     return (
@@ -139,48 +183,7 @@ def rules(rates: Rates, sets: Mapping[str, Sequence[pulumi.Input[str]]]) -> tupl
     )  # fmt: skip
 
 
-_PLAIN = {"priority": 0, "type": "NONE"}
-_NO_SETS: Mapping[str, Sequence[str]] = {"allowed": ("v4", "v6"), "blocked": ("v4", "v6")}
-NAMES = tuple(rule.name for rule in rules(RATES[Profile.EVERYDAY], _NO_SETS))
-
-
-def path(prefix: str) -> Statement:
-    """Requests whose path starts with ``prefix``."""
-    return {
-        "byte_match_statement": {
-            "field_to_match": {"uri_path": {}},
-            "positional_constraint": "STARTS_WITH",
-            "search_string": prefix,
-            "text_transformations": [_PLAIN],
-        }
-    }
-
-
-def _listed(sets: Sequence[pulumi.Input[str]]) -> Statement:
-    return {"or_statement": {"statements": [{"ip_set_reference_statement": {"arn": arn}} for arn in sets]}}
-
-
-def _group(name: str, counted: Sequence[str] = ()) -> Statement:
-    """A rule group of AWS, of whose rules those named count whatever happens."""
-    return {
-        "managed_rule_group_statement": {
-            "vendor_name": "AWS",
-            "name": f"AWSManagedRules{name}",
-            "rule_action_overrides": [{"name": rule, "action_to_use": {"count": {}}} for rule in counted],
-        }
-    }
-
-
-def _rate(limit: int, seconds: int, keys: Sequence[Mapping[str, Any]], only: Statement) -> Statement:
-    return {
-        "rate_based_statement": {
-            "limit": limit,
-            "aggregate_key_type": "CUSTOM_KEYS",
-            "evaluation_window_sec": seconds,
-            "custom_keys": list(keys),
-            "scope_down_statement": only,
-        }
-    }
+NAMES = tuple(rule.name for rule in rules(RATES[Profile.EVERYDAY], NO_SETS))
 
 
 def units(firewall: Iterable[Rule]) -> int:

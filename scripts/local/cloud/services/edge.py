@@ -76,6 +76,18 @@ def _rules(method: str) -> Any:
     return build
 
 
+def _bodies(scope: Scope) -> Any:
+    """A list of blocks with a key each, where WAF has a map."""
+    given = scope["customResponseBodies"]
+    if not isinstance(given, list):
+        return given
+    return {
+        each["key"]: {"Content": each.get("content"), "ContentType": each.get("contentType")}
+        for each in given
+        if isinstance(each, dict)
+    }
+
+
 def _zone_id(scope: Scope, answer: dict[str, Any]) -> str:
     return str(answer["HostedZone"]["Id"]).rsplit("/", 1)[-1]
 
@@ -129,8 +141,8 @@ ROWS = (
         "WebAcl",
         "web_acl",
         "WebACL",
-        params={"Rules": _rules("create_web_acl")},
-        update_params={"Rules": _rules("update_web_acl")},
+        params={"Rules": _rules("create_web_acl"), "CustomResponseBodies": _bodies},
+        update_params={"Rules": _rules("update_web_acl"), "CustomResponseBodies": _bodies},
     ),
     _waf("IpSet", "ip_set", "IPSet"),
     _waf(
@@ -144,8 +156,8 @@ ROWS = (
         "RuleGroup",
         "rule_group",
         "RuleGroup",
-        params={"Rules": _rules("create_rule_group")},
-        update_params={"Rules": _rules("update_rule_group")},
+        params={"Rules": _rules("create_rule_group"), "CustomResponseBodies": _bodies},
+        update_params={"Rules": _rules("update_rule_group"), "CustomResponseBodies": _bodies},
     ),
     Row(
         token="aws:wafv2/webAclAssociation:WebAclAssociation",
