@@ -8,7 +8,6 @@ from typing import Any
 from scripts.local.cloud import shapes
 from scripts.local.cloud.backend import UNKNOWN, Refused
 from scripts.local.cloud.invokes import LOAD_BALANCER_ZONES
-from scripts.local.cloud.services.guards import unless_used
 from scripts.local.cloud.table import Call, Row, Scope, by
 
 _BALANCER = {
@@ -239,15 +238,6 @@ def _rows(package: str) -> Iterator[Row]:
         outputs={"arnSuffix": lambda s, _: s.id.split(":")[-1], "healthCheck": lambda s, _: None},
         replaces=("port", "protocol", "vpcId", "targetType", "protocolVersion", "ipAddressType"),
         longest=32,
-        guards=(
-            unless_used(
-                "a listener",
-                "elbv2",
-                "describe_target_groups",
-                "TargetGroups[].LoadBalancerArns[]",
-                TargetGroupArns=["{id}"],
-            ),
-        ),
     )
     yield Row(
         token=f"aws:{package}/listener:Listener",
