@@ -114,7 +114,9 @@ def build(
         site=site,
         edge=edge,
         canaries=canaries,
-        guard=CanaryGuard("canary-guard", CanaryGuardArgs(canaries=dict(canaries)), context=here),
+        guard=CanaryGuard(
+            "canary-guard", CanaryGuardArgs(canaries={str(name): one for name, one in canaries.items()}), context=here
+        ),
     )
 
 

@@ -46,7 +46,8 @@ def rollout(namespace: Namespace) -> dict[str, Any]:
     }
 
 
-async def test_the_rollout_its_analysis_and_its_route_are_accepted(defined: World, namespace: Namespace) -> None:
+@pytest.mark.usefixtures("defined")
+async def test_the_rollout_its_analysis_and_its_route_are_accepted(namespace: Namespace) -> None:
     await create(namespace, rollout(namespace))
     dimensions = {"LoadBalancer": "app/balancer/1", "TargetGroup": "targetgroup/canary/1"}
     await create(namespace, analysis_template(SPEC, namespace=namespace.name, dimensions=dimensions))
@@ -55,7 +56,8 @@ async def test_the_rollout_its_analysis_and_its_route_are_accepted(defined: Worl
     )
 
 
-async def test_a_binding_as_the_canary_makes_it_is_accepted(defined: World, namespace: Namespace) -> None:
+@pytest.mark.usefixtures("defined")
+async def test_a_binding_as_the_canary_makes_it_is_accepted(namespace: Namespace) -> None:
     group = "arn:aws:elasticloadbalancing:eu-west-3:123456789012:targetgroup/booking-stable/1"
     await create(
         namespace,
@@ -72,7 +74,8 @@ async def test_a_binding_as_the_canary_makes_it_is_accepted(defined: World, name
     )
 
 
-async def test_a_field_that_argo_does_not_know_is_refused(defined: World, namespace: Namespace) -> None:
+@pytest.mark.usefixtures("defined")
+async def test_a_field_that_argo_does_not_know_is_refused(namespace: Namespace) -> None:
     wrong = rollout(namespace)
     wrong["spec"]["strategy"]["canary"]["stepz"] = []
     with pytest.raises(ApiError, match="stepz"):

@@ -32,10 +32,11 @@ def _blocks(scope: Scope, name: str) -> list[dict[str, Any]]:
 
 def _origins(scope: Scope) -> None:
     """Every behaviour has an origin that exists; a group has two, and serves reads alone (CreateDistribution)."""
-    origins = {each.get("originId") for each in _blocks(scope, "origins")}
-    groups = {each.get("originId"): each.get("members") or [] for each in _blocks(scope, "originGroups")}
-    if UNKNOWN in origins:
+    given = [each.get("originId") for each in _blocks(scope, "origins")]
+    if UNKNOWN in given:
         return
+    origins = {str(id) for id in given}
+    groups = {str(each.get("originId")): each.get("members") or [] for each in _blocks(scope, "originGroups")}
     for group, members in groups.items():
         named = [each.get("originId") for each in members]
         if len(named) != 2 or not set(named) <= origins:
