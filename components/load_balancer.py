@@ -49,13 +49,14 @@ class LoadBalancerArgs:
 
 
 def log_statements(place: Place, bucket_arn: str) -> list[dict[str, Any]]:
-    """ELB's log delivery writes below the account's own prefix (Application Load Balancer Guide, "Access logs")."""
+    """ELB's log delivery writes below the account's own prefix, which is what keeps other accounts out (Application
+    Load Balancer Guide, "Enable access logs").
+    """
     return [
         iam.allow(
             ("s3:PutObject",),
             (f"{bucket_arn}/AWSLogs/{place.account_id}/*",),
             principal={"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
-            condition={"StringEquals": {"aws:SourceAccount": place.account_id}},
         )
     ]
 
