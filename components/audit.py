@@ -14,9 +14,8 @@ import pulumi
 from pulumi_aws import cfg, cloudtrail, s3
 from pulumi_aws import iam as aws_iam
 
-from components import encryption, iam
+from components import encryption, iam, private_bucket
 from components.context import Context, Place
-from components.private_bucket import private_bucket
 
 _TRAIL, _CONFIG = "cloudtrail.amazonaws.com", "config.amazonaws.com"
 
@@ -60,12 +59,20 @@ class Audit(pulumi.ComponentResource):
         self._key = encryption.key(
             name, context=context, purpose="Trail and configurations", services=(_TRAIL, _CONFIG), opts=self._child
         )
-        bucket, policy = private_bucket(
+        bucket = private_bucket.bucket(
             name,
             context=context,
             key_arn=self._key.arn,
-            allow=context.place.apply(lambda place: lambda arn: writers(arn, place, trail_name)),
-            expire_days=context.log_retention_days,
+            expires_days=context.log_retention_days,
+            replaced_days=context.log_retention_days,
+            opts=self._child,
+        ).bucket
+        policy = s3.BucketPolicy(
+            name,
+            bucket=bucket.bucket,
+            policy=pulumi.Output.all(bucket.arn, context.place).apply(
+                lambda known: private_bucket.policy(known[0], writers(known[0], known[1], trail_name))
+            ),
             opts=self._child,
         )
         self.bucket_name = bucket.bucket

@@ -232,3 +232,19 @@ QUOTAS: Mapping[str, Quota] = {
     "aws:cloudfront/distribution:Distribution": Quota("Distributions per account", 200),
     "aws:wafv2/webAcl:WebAcl": Quota("Web ACLs per Region", 100),
 }
+
+# Certificates, web ACLs, logs and metrics of CloudFront are there alone (CloudFront Developer Guide).
+CLOUDFRONT_REGION = "us-east-1"
+# AWS WAF Developer Guide: capacity units of AWS's rule groups ("AWS Managed Rules rule groups list") and of statements
+# ("Using match rule statements", "String match rule statement", "Using rate-based rule statements").
+WAF_GROUPS: Mapping[str, int] = {
+    "AWSManagedRulesCommonRuleSet": 700,
+    "AWSManagedRulesKnownBadInputsRuleSet": 200,
+    "AWSManagedRulesSQLiRuleSet": 200,
+    "AWSManagedRulesAmazonIpReputationList": 25,
+    "AWSManagedRulesAnonymousIpList": 50,
+}
+WAF_MATCHES = {"EXACTLY": 2, "STARTS_WITH": 2, "ENDS_WITH": 2, "CONTAINS": 10, "CONTAINS_WORD": 10}
+WAF_TRANSFORMATION, WAF_LOOKUP, WAF_RATE, WAF_RATE_KEY = 10, 1, 2, 30
+# What the price of a web ACL includes, and the most of one ("Web ACL capacity units (WCUs)").
+WAF_INCLUDED, WAF_MOST = 1500, 5000

@@ -17,6 +17,11 @@ class Watched:
     arn: str
     runbook: str
 
+    @property
+    def region(self) -> str:
+        """Where the alarm is: those of CloudFront are in a Region of its own."""
+        return self.arn.split(":")[3]
+
 
 @dataclass(frozen=True, slots=True)
 class Board:

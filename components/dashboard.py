@@ -22,7 +22,7 @@ _WIDTH, _HEIGHT, _COLUMNS = 6, 5, 4
 _MOST_IN_STATUS, _MOST_WIDGETS = 100, 500
 
 
-def body(watched: Sequence[Watched], region: str) -> dict[str, Any]:
+def body(watched: Sequence[Watched]) -> dict[str, Any]:
     """The state of all alarms, then a row a component. Raises ValueError for more widgets than CloudWatch shows."""
     status = {
         "type": "alarm",
@@ -43,7 +43,7 @@ def body(watched: Sequence[Watched], region: str) -> dict[str, Any]:
                     **_at(column * _WIDTH, top + line * _HEIGHT, _WIDTH, _HEIGHT),
                     "properties": {
                         "title": f"{each.title} (runbooks/{each.runbook}.md)",
-                        "region": region,
+                        "region": each.region,
                         "view": "timeSeries",
                         "annotations": {"alarms": [each.arn]},
                     },
@@ -71,7 +71,7 @@ class Dashboard(pulumi.ComponentResource):
             # People look it up by name.
             dashboard_name=f"{context.environment}-platform",
             dashboard_body=pulumi.Output.all(*context.board.alarms).apply(
-                lambda watched: json.dumps(body(watched, context.region), sort_keys=True)
+                lambda watched: json.dumps(body(watched), sort_keys=True)
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

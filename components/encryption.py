@@ -25,16 +25,22 @@ def key_policy(account_id: str, partition: str, services: Sequence[str]) -> str:
             _USE,
             ("*",),
             principal={"Service": service},
-            # Logs says which account it works for through the encryption context, the others through the source.
-            condition=(
-                {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:{partition}:logs:*:{account_id}:*"}}
-                if service.startswith("logs.")
-                else {"StringEquals": {"aws:SourceAccount": account_id}}
-            ),
+            condition=_on_behalf_of(account_id, partition, service),
         )
         for service in services
     ]
     return iam.document(*statements)
+
+
+def _on_behalf_of(account_id: str, partition: str, service: str) -> dict[str, dict[str, str]]:
+    """How a service says for which account it uses a key: the context of the encryption, the source, or its account."""
+    if service.startswith("logs."):
+        return {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:{partition}:logs:*:{account_id}:*"}}
+    if service.startswith("cloudfront."):
+        # The distribution reads a bucket that needs the key first, so it cannot be named (CloudFront Developer Guide,
+        # "Restrict access to an Amazon S3 origin", SSE-KMS).
+        return {"ArnLike": {"aws:SourceArn": f"arn:{partition}:cloudfront::{account_id}:distribution/*"}}
+    return {"StringEquals": {"aws:SourceAccount": account_id}}
 
 
 def key(

@@ -33,14 +33,25 @@ class OnCall(pulumi.ComponentResource):
 
     topic_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, *, context: Context, region: str | None = None, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """An alarm reaches a topic of its own Region only: ``region`` is where the alarms are, if elsewhere."""
         super().__init__("platform:observability:OnCall", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        key = encryption.key(name, context=context, purpose="Alarms on their way", services=_PUBLISHERS, opts=child)
-        topic = sns.Topic(name, kms_master_key_id=key.key_id, tags=context.tags(name), opts=child)
+        key = encryption.key(
+            name,
+            context=context,
+            purpose="Alarms on their way",
+            services=_PUBLISHERS,
+            region=region,
+            opts=child,
+        )
+        topic = sns.Topic(name, kms_master_key_id=key.key_id, region=region, tags=context.tags(name), opts=child)
         sns.TopicPolicy(
             name,
             arn=topic.arn,
+            region=region,
             policy=pulumi.Output.all(topic.arn, context.account_id).apply(lambda known: topic_policy(*known)),
             opts=child,
         )

@@ -1,8 +1,12 @@
-"""A bucket that nobody outside the account can reach: encrypted, versioned, without ACLs, TLS only, emptied by age."""
+"""An S3 bucket that nobody reaches by accident: no public access, no ACLs, TLS only, versions, an end for what is old.
+
+It refuses nothing itself; S3 does, in its name. Who may read it is said in one document, `close`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -11,100 +15,94 @@ from pulumi_aws import s3
 from components import iam
 from components.context import Context
 
-# Days after which the pieces of an upload that was never finished are removed; nobody sees them, and they cost.
-_PIECES_DAYS = 7
-Statements = Callable[[str], Sequence[dict[str, Any]]]
+# Days that an unfinished upload is kept: its parts cost, and nobody sees them.
+_UNFINISHED_DAYS = 7
 
 
-def bucket_policy(arn: str, *statements: dict[str, Any]) -> str:
-    """Nothing without TLS, and what ``statements`` allow."""
-    return iam.document(
-        iam.deny(("s3:*",), (arn, f"{arn}/*"), principal="*", condition={"Bool": {"aws:SecureTransport": "false"}}),
-        *statements,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Private:
+    """The bucket, and the resource that makes it keep versions: replication works from then on."""
+
+    bucket: s3.Bucket
+    versions: s3.BucketVersioning
 
 
-def private_bucket(
+def bucket(
     name: str,
     *,
     context: Context,
-    key_arn: pulumi.Input[str],
-    allow: pulumi.Output[Statements] | None = None,
-    expire_days: int | None = None,
+    key_arn: pulumi.Input[str] | None,
+    expires_days: int | None,
+    replaced_days: int,
+    region: str | None = None,
     opts: pulumi.ResourceOptions,
-) -> tuple[s3.Bucket, s3.BucketPolicy]:
-    """The bucket and its policy: what writes to it must wait for the policy.
+) -> Private:
+    """A bucket under the key ``key_arn``, or under S3's own where a service that writes to it knows no other.
 
-    ``allow`` maps the bucket's ARN to the statements that let others in. Objects go after ``expire_days``; without it
-    only their replaced versions do.
+    Objects go after ``expires_days``, if given; what was replaced or deleted after ``replaced_days``.
     """
-    bucket = s3.Bucket(name, force_destroy=not context.production, tags=context.tags(name), opts=context.keep(opts))
-    under = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(parent=bucket))
+    made = s3.Bucket(
+        name,
+        force_destroy=not context.production,
+        region=region,
+        tags=context.tags(name),
+        opts=context.keep(opts),
+    )
     s3.BucketPublicAccessBlock(
         name,
-        bucket=bucket.bucket,
+        bucket=made.bucket,
         block_public_acls=True,
         block_public_policy=True,
         ignore_public_acls=True,
         restrict_public_buckets=True,
-        opts=under,
+        region=region,
+        opts=opts,
     )
     s3.BucketOwnershipControls(
-        name,
-        bucket=bucket.bucket,
-        rule=s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-        opts=under,
-    )
-    versioning = s3.BucketVersioning(
-        name,
-        bucket=bucket.bucket,
-        versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-        opts=under,
+        name, bucket=made.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, region=region, opts=opts
     )
     s3.BucketServerSideEncryptionConfiguration(
         name,
-        bucket=bucket.bucket,
+        bucket=made.bucket,
         rules=[
-            s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                # One call of KMS for many objects.
-                bucket_key_enabled=True,
-                apply_server_side_encryption_by_default=(
-                    s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                        sse_algorithm="aws:kms", kms_master_key_id=key_arn
-                    )
+            {
+                "apply_server_side_encryption_by_default": (
+                    {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn}
+                    if key_arn is not None
+                    else {"sse_algorithm": "AES256"}
                 ),
-            )
+                # One request to KMS for many objects.
+                "bucket_key_enabled": key_arn is not None,
+            }
         ],
-        opts=under,
+        region=region,
+        opts=opts,
     )
+    versions = s3.BucketVersioning(
+        name, bucket=made.bucket, versioning_configuration={"status": "Enabled"}, region=region, opts=opts
+    )
+    rule: Any = {
+        "id": "tidy",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": _UNFINISHED_DAYS},
+        "noncurrent_version_expiration": {"noncurrent_days": replaced_days},
+        **({"expiration": {"days": expires_days}} if expires_days else {}),
+    }
     s3.BucketLifecycleConfiguration(
         name,
-        bucket=bucket.bucket,
-        rules=[_by_age(expire_days, context.log_retention_days)],
-        # S3 refuses a rule about versions where there are none yet.
-        opts=pulumi.ResourceOptions.merge(under, pulumi.ResourceOptions(depends_on=[versioning])),
+        bucket=made.bucket,
+        rules=[rule],
+        region=region,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[versions])),
     )
-    policy = s3.BucketPolicy(
-        name,
-        bucket=bucket.bucket,
-        policy=pulumi.Output.all(bucket.arn, allow).apply(
-            lambda known: bucket_policy(known[0], *(known[1](known[0]) if known[1] else ()))
-        ),
-        opts=under,
-    )
-    return bucket, policy
+    return Private(bucket=made, versions=versions)
 
 
-def _by_age(expire_days: int | None, keep_versions_days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
-    return s3.BucketLifecycleConfigurationRuleArgs(
-        id="by-age",
-        status="Enabled",
-        filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-        expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=expire_days) if expire_days else None,
-        noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-            noncurrent_days=keep_versions_days
-        ),
-        abort_incomplete_multipart_upload=s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-            days_after_initiation=_PIECES_DAYS
-        ),
-    )
+def policy(arn: str, statements: Sequence[Mapping[str, Any]]) -> str:
+    """Who else may use the bucket with ``arn``, and nobody without TLS."""
+    closed = {
+        **iam.deny_plain_http(arn, "s3"),
+        "Resource": [arn, f"{arn}/*"],
+    }
+    return iam.document(closed, *statements)

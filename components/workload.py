@@ -90,7 +90,7 @@ class Workload(pulumi.ComponentResource):
             self._deployment(process, account, after)
         self.register_outputs({})
 
-    def _labels(self, component: str) -> dict[str, str]:
+    def labels(self, component: str) -> dict[str, str]:
         """The recommended labels (Kubernetes documentation, "Recommended Labels")."""
         return {
             "app.kubernetes.io/name": self._name,
@@ -100,7 +100,7 @@ class Workload(pulumi.ComponentResource):
 
     def _meta(self, name: str, component: str, **annotations: str) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(
-            name=name, namespace=self._args.namespace, labels=self._labels(component), annotations=annotations
+            name=name, namespace=self._args.namespace, labels=self.labels(component), annotations=annotations
         )
 
     def _identity(self) -> k8s.core.v1.ServiceAccount:
@@ -127,7 +127,7 @@ class Workload(pulumi.ComponentResource):
 
     def _secret(self, name: str, secrets: SecretEnvironment) -> k8s.apiextensions.CustomResource:
         return external_secret(
-            name, secrets, namespace=self._args.namespace, labels=self._labels("secrets"), opts=self._child
+            name, secrets, namespace=self._args.namespace, labels=self.labels("secrets"), opts=self._child
         )
 
     def _migrate(self, account: k8s.core.v1.ServiceAccount) -> k8s.batch.v1.Job:
@@ -154,7 +154,7 @@ class Workload(pulumi.ComponentResource):
         return reach.allow(
             name,
             namespace=self._args.namespace,
-            labels=self._labels(component),
+            labels=self.labels(component),
             ports=ports,
             surroundings=self._args.surroundings,
             serves=serves,
@@ -163,7 +163,7 @@ class Workload(pulumi.ComponentResource):
 
     def _deployment(self, process: Process, account: k8s.core.v1.ServiceAccount, after: pulumi.ResourceOptions) -> None:
         name = f"{self._name}-{process.name}"
-        labels = self._labels(process.name)
+        labels = self.labels(process.name)
         selector = k8s.meta.v1.LabelSelectorArgs(match_labels=labels)
         rule = self._reach(name, process.name, process.reaches, pod.API_PORT if process.serves else None)
         deployment = k8s.apps.v1.Deployment(
@@ -239,7 +239,7 @@ class Workload(pulumi.ComponentResource):
         return pod.template(
             image=self._image,
             command=command,
-            labels=self._labels(component),
+            labels=self.labels(component),
             service_account=account.metadata.name.apply(lambda found: found or self._name),
             environment={"AWS_REGION": self._context.region, **self._args.environment},
             secret=secret,

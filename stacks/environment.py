@@ -8,8 +8,12 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
-from stacks import compute, data, foundation, governance, observation, workloads
+from stacks import compute, data, edge, foundation, governance, observation, workloads
 from stacks.settings import PlatformSettings
+
+# The addresses from which CloudFront calls origins (CloudFront Developer Guide, "Locations and IP address ranges of
+# CloudFront edge servers").
+_CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 
 
 def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
@@ -45,6 +49,8 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     cluster = compute.build(settings, base)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
+    callers = aws.ec2.get_managed_prefix_list_output(name=_CLOUDFRONT, opts=invoke).id
+    way_in = edge.build(settings, base, cluster, services, callers=callers)
     observation.build(settings, base, cluster)
     return {
         "environment": settings.environment,
@@ -69,6 +75,24 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "planRoleArn": delivery.plan_role_arn,
         "applyRoleArn": delivery.apply_role_arn,
         "alarmTopicArn": base.context.alarm_topic_arn,
+        # Alarms of what has no Region: CloudFront, its firewall and its certificate.
+        "globalAlarmTopicArn": way_in.alarm_topic_arn,
+        "domain": settings.edge.domain,
+        # To be delegated to by the parent's zone.
+        "nameServers": way_in.zone.name_servers,
+        "distributionId": way_in.edge.distribution_id,
+        "distributionDomain": way_in.edge.domain_name,
+        "firewallArn": way_in.firewall.arn,
+        "siteBucket": way_in.site.bucket,
+        # Whose key "current" names the release that visitors get.
+        "sitePointerArn": way_in.site.pointer_arn,
+        "edgeLogGroups": {"access": way_in.edge.log_group_name, "firewall": way_in.firewall.log_group_name},
+        "loadBalancerArn": way_in.balancer.arn,
+        "canaries": {
+            name: {"rule": canary.rule_arn, "lease": canary.lease, **canary.target_group_arns}
+            for name, canary in way_in.canaries.items()
+        },
+        "canaryRollbackFunction": way_in.guard.function_name,
     }
 
 

@@ -16,6 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from components import addresses, aws_facts
 from components.broker import Deployment
+from components.certificate import check_host
+from components.firewall import FirewallArgs
+from components.firewall_rules import Profile
 from components.network import Nat
 
 PROJECT = "event-platform"
@@ -159,6 +162,32 @@ class OutsideSettings(Settings):
     novu_api: str
 
 
+class FirewallSettings(Settings):
+    """``enforced`` are the rules that act; the others count (components/firewall_rules.py has them all)."""
+
+    profile: Profile
+    enforced: tuple[str, ...]
+
+    @field_validator("enforced")
+    @classmethod
+    def _known(cls, enforced: tuple[str, ...]) -> tuple[str, ...]:
+        FirewallArgs(profile=Profile.EVERYDAY, enforced=frozenset(enforced))
+        return enforced
+
+
+class EdgeSettings(Settings):
+    """``domain`` is the name of the platform to the world; its zone is made here and delegated to from outside."""
+
+    domain: str
+    firewall: FirewallSettings
+
+    @field_validator("domain")
+    @classmethod
+    def _a_host(cls, domain: str) -> str:
+        check_host(domain)
+        return domain
+
+
 class PlatformSettings(Settings):
     environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,14}$")]
     production: bool
@@ -176,6 +205,7 @@ class PlatformSettings(Settings):
     secrets: SecretsSettings
     services: dict[ServiceName, ServiceSettings]
     outside: OutsideSettings
+    edge: EdgeSettings
     delivery: DeliverySettings
     guardrails: GuardrailsSettings
 
@@ -215,6 +245,10 @@ class PlatformSettings(Settings):
             (
                 self.guardrails.backup_days >= 35,
                 f"guardrails.backup_days is {self.guardrails.backup_days}, it keeps daily backups for 35",
+            ),
+            (
+                {"allowed-addresses", "blocked-addresses"} <= set(self.edge.firewall.enforced),
+                "edge.firewall.enforced lacks the lists of addresses, on-call could refuse nobody",
             ),
             (all(s.replicas >= 2 for s in self.services.values()), "a service has 1 replica, it needs 2 or more"),
         )

@@ -33,6 +33,7 @@ Sources = Mapping[str, tuple[pulumi.Input[str], str]]
 class Workloads:
     saga: Saga
     services: dict[ServiceName, Workload]
+    surroundings: Surroundings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
     permissions["booking"].append(saga.start())
 
     subnets = addresses.plan(settings.network.cidr, len(settings.network.zones))
-    surroundings = Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.public)
+    # The balancer is alone with AWS's own in the intra tier.
+    surroundings = Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.intra)
     set_up = _set_up_broker(settings, foundation, compute, data, surroundings)
     services: dict[ServiceName, Workload] = {}
     for service in SERVICES:
@@ -107,7 +109,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
                 depends_on=[compute.secret_sync, compute.operators, set_up],
             ),
         )
-    return Workloads(saga=saga, services=services)
+    return Workloads(saga=saga, services=services, surroundings=surroundings)
 
 
 def _scaling(entry: Entrypoint, chosen: ServiceSettings, commands: pulumi.Input[str]) -> Scaling:

@@ -64,3 +64,11 @@ def test_release_images_are_selected_before_any_rule_that_expires_builds() -> No
     rules = json.loads(lifecycle_policy())["rules"]
     assert [rule["rulePriority"] for rule in rules] == [1, 2, 3]
     assert rules[0]["selection"]["tagPrefixList"] == ["release-"]
+
+
+def test_cloudfront_uses_a_key_for_distributions_of_this_account_alone() -> None:
+    [_, used] = json.loads(key_policy(ACCOUNT, "aws", ["cloudfront.amazonaws.com"]))["Statement"]
+    assert used["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert used["Condition"] == {
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudfront::123456789012:distribution/*"},
+    }

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from pulumi_aws import backup, budgets, cloudtrail, cloudwatch, guardduty, s3
 
+from components import private_bucket
 from components.audit import Audit, writers
 from components.backups import Backups, BackupsArgs, vault_policy
 from components.board import Watched
 from components.dashboard import body
 from components.guardrails import Guardrails, GuardrailsArgs
-from components.private_bucket import bucket_policy
 from tests.support.recording import CONTEXT, PLACE, record
 
 BUDGET = GuardrailsArgs(monthly_budget=500)
@@ -74,7 +74,7 @@ def test_only_the_environment_s_own_trail_writes_below_its_prefix() -> None:
 
 
 def test_a_bucket_is_closed_without_tls_whoever_is_let_in() -> None:
-    [denied] = json.loads(bucket_policy("arn:aws:s3:::one"))["Statement"]
+    [denied] = json.loads(private_bucket.policy("arn:aws:s3:::one", []))["Statement"]
     assert denied["Effect"] == "Deny"
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
@@ -98,9 +98,12 @@ def test_production_keeps_a_copy_in_the_recovery_region(production: bool, vaults
 
 def test_a_dashboard_has_a_row_a_component_and_no_widget_on_another() -> None:
     watched = [
-        Watched(f"component-{number % 3}", f"alarm-{number}", f"arn-{number}", "zone_loss") for number in range(14)
+        Watched(
+            f"component-{number % 3}", f"alarm-{number}", f"arn:aws:cloudwatch:eu-west-3:1:alarm:{number}", "zone_loss"
+        )
+        for number in range(14)
     ]
-    widgets = body(watched, "eu-west-3")["widgets"]
+    widgets = body(watched)["widgets"]
     assert [each["properties"]["markdown"] for each in widgets if each["type"] == "text"] == [
         "## component-0",
         "## component-1",
@@ -118,6 +121,9 @@ def test_a_dashboard_has_a_row_a_component_and_no_widget_on_another() -> None:
 
 
 def test_a_dashboard_of_more_than_cloudwatch_shows_is_refused() -> None:
-    watched = [Watched("one", f"alarm-{number}", f"arn-{number}", "zone_loss") for number in range(600)]
+    watched = [
+        Watched("one", f"alarm-{number}", f"arn:aws:cloudwatch:eu-west-3:1:alarm:{number}", "zone_loss")
+        for number in range(600)
+    ]
     with pytest.raises(ValueError, match="CloudWatch shows 500"):
-        body(watched, "eu-west-3")
+        body(watched)

@@ -21,6 +21,8 @@ RENAMED = {
     ("stepfunctions", "send-task-success"): {"--output": "--task-output"},
     ("sns", "subscribe"): {"--endpoint": "--notification-endpoint"},
 }
+# Services that the CLI calls otherwise than their API.
+CALLED = {"s3api": "s3"}
 DOCUMENTS = [*sorted((ROOT / "runbooks").glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 SESSION = botocore.session.get_session()
 
@@ -37,6 +39,7 @@ def commands(text: str) -> Iterator[tuple[str, str, set[str]]]:
 
 def wrong(service: str, operation: str, options: set[str]) -> str | None:
     """What AWS does not know of a command, or None."""
+    service = CALLED.get(service, service)
     if (service, operation) in CLIENT_SIDE:
         known = CLIENT_SIDE[service, operation]
     elif service not in SESSION.get_available_services():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from components.canary_spec import shares
+from components.functions.canary_rollback import settle_all
 from scripts.deployment import ROOT
 from scripts.local import rehearsal
 from services.common.aws import Threads
@@ -36,6 +39,33 @@ def test_dev_has_one_node_of_everything_and_nothing_is_protected(dev: Made) -> N
     assert not [one.name for one in program.resources if one.protect]
     assert not any(one["multiAz"] for one in program.all("aws:rds/instance:Instance"))
     assert {one["numCacheClusters"] for one in program.all("aws:elasticache/replicationGroup:ReplicationGroup")} == {1}
+
+
+def test_in_the_midst_of_a_canary_and_after_it_was_taken_back_a_preview_shows_no_difference(dev: Made) -> None:
+    outputs = next(one for one in dev.state["resources"] if one["type"] == "pulumi:pulumi:Stack")["outputs"]
+    canary, elb = outputs["canaries"]["booking"], dev.stack.client("elbv2")
+
+    def weights() -> dict[str, int]:
+        [action] = elb.describe_rules(RuleArns=[canary["rule"]])["Rules"][0]["Actions"]
+        return {each["TargetGroupArn"]: each["Weight"] for each in action["ForwardConfig"]["TargetGroups"]}
+
+    assert weights() == {canary["stable"]: 999, canary["canary"]: 0}
+    groups = [{"TargetGroupArn": canary[track], "Weight": share} for track, share in shares(250).items()]
+    elb.modify_rule(RuleArn=canary["rule"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}])
+    assert set(dev.stack.preview(quiet)) == {"same"}
+    assert weights() == {canary["stable"]: 750, canary["canary"]: 250}
+
+    [target] = dev.stack.client("events").list_targets_by_rule(Rule=_schedule(dev))["Targets"]
+    outcomes = settle_all(json.loads(target["Input"]), elb, dev.stack.client("ssm"), now=datetime.now(UTC))
+    assert outcomes.pop(canary["rule"]) == "taken back"
+    assert set(outcomes.values()) == {"no traffic"}
+    assert set(dev.stack.preview(quiet)) == {"same"}
+
+
+def _schedule(dev: Made) -> str:
+    """The rule that looks at leases, every minute."""
+    [rule] = [one for one in dev.program.all("aws:cloudwatch/eventRule:EventRule") if one["scheduleExpression"]]
+    return rule.id
 
 
 # By client, what the services call; a test holds it to their sources.

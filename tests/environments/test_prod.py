@@ -287,6 +287,52 @@ class TestNetwork:
         assert all("aws:PrincipalAccount" in one["policy"] for one in interfaces)
 
 
+class TestTheWayIn:
+    def test_the_one_way_in_is_cloudfront_behind_the_firewall(self, program: Recorded) -> None:
+        [distribution] = program.all("aws:cloudfront/distribution:Distribution")
+        [acl] = program.all("aws:wafv2/webAcl:WebAcl")
+        assert distribution["webAclId"] == acl.outputs["arn"]
+        assert all(one["internal"] for one in program.all("aws:lb/loadBalancer:LoadBalancer"))
+
+    def test_the_balancer_stands_where_there_is_no_way_out_and_away_from_pods(self, program: Recorded) -> None:
+        tiers = {one.id: one["tags"]["Tier"] for one in program.all("aws:ec2/subnet:Subnet")}
+        [balancer] = program.all("aws:lb/loadBalancer:LoadBalancer")
+        assert {tiers[subnet] for subnet in balancer["subnets"]} == {"intra"}
+        assert len(balancer["subnets"]) == 3
+
+    def test_pods_take_requests_from_where_the_balancer_is(self, program: Recorded) -> None:
+        intra = {one["cidrBlock"] for one in program.all("aws:ec2/subnet:Subnet") if one["tags"]["Tier"] == "intra"}
+        [api] = [one for one in program.kubernetes("NetworkPolicy") if one["metadata"]["name"] == "booking-api"]
+        assert {source["ipBlock"]["cidr"] for source in api["spec"]["ingress"][0]["from"]} == intra
+
+    def test_nothing_of_s3_is_public(self, program: Recorded) -> None:
+        blocked = {one["bucket"] for one in program.all("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")}
+        assert {one.outputs["bucket"] for one in program.all("aws:s3/bucket:Bucket")} == blocked
+
+    def test_what_serves_cloudfront_is_in_its_region(self, program: Recorded) -> None:
+        [distribution] = program.all("aws:cloudfront/distribution:Distribution")
+        assert ":us-east-1:" in distribution["viewerCertificate"]["acmCertificateArn"]
+        metrics = [one for one in program.all("aws:cloudwatch/metricAlarm:MetricAlarm")
+                   if one["namespace"] in ("AWS/CloudFront", "AWS/WAFV2")]  # fmt: skip
+        assert metrics
+        for one in metrics:
+            assert one["region"] == "us-east-1", one.name
+            assert all(":us-east-1:" in action for action in one["alarmActions"]), one.name
+
+    def test_every_api_has_a_canary_whose_rules_have_places_of_their_own(self, program: Recorded) -> None:
+        rules = program.all("aws:lb/listenerRule:ListenerRule")
+        assert len(rules) == 9
+        assert len({one["priority"] for one in rules}) == 9
+        assert len(program.kubernetes("TargetGroupBinding")) == 6
+
+    def test_every_alarm_of_a_canary_leads_to_the_function_that_takes_it_back(self, program: Recorded) -> None:
+        composites = {one.outputs["arn"] for one in program.all("aws:cloudwatch/compositeAlarm:CompositeAlarm")}
+        patterns = [one["eventPattern"] for one in program.all("aws:cloudwatch/eventRule:EventRule")]
+        watched = {arn for pattern in patterns if pattern for arn in json.loads(pattern)["resources"]}
+        assert len(composites) == 3
+        assert watched == composites
+
+
 class TestLife:
     """Run last: it ends with nothing."""
 

@@ -94,6 +94,7 @@ PRODUCTION_INVARIANTS = [
     ("cache.reads", "nodes", 1, "it needs a replica"),
     ("cache.admission", "snapshot_days", 0, "it keeps snapshots"),
     ("cluster", "public_access_cidrs", ["192.0.2.0/24"], "its API is private"),
+    ("edge.firewall", "enforced", ["blocked-addresses"], "on-call could refuse nobody"),
     (None, "log_retention_days", 7, "it keeps 90"),
     ("guardrails", "backup_days", 7, "it keeps daily backups for 35"),
 ]
@@ -114,6 +115,9 @@ def at(values: dict[str, Any], group: str | None) -> dict[str, Any]:
         ("broker", "version", "3.13 -> 4.2", "make a new one beside it and move the data"),
         ("cluster", "version", "1.33 -> 1.35", "go through 1.34 first"),
         ("cache", "version", "eight", "write the version, like '8.1'"),
+        ("edge", "domain", "*.example.com", "the name of one host"),
+        ("edge.firewall", "enforced", ["rate-queu"], "enforced has rate-queu; the rules are allowed-addresses"),
+        ("edge.firewall", "profile", "christmas", "'everyday' or 'on-sale'"),
         (None, "recovery_region", "mars-1", "recovery_region is 'mars-1'; choose from eu-west-1"),
     ],
 )

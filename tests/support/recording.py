@@ -69,10 +69,29 @@ class Recording:
         return statements
 
 
+# Outputs that only AWS makes and that components build on, by type.
+_TOLD: Mapping[str, Mapping[str, Any]] = {
+    "aws:acm/certificate:Certificate": {
+        "domainValidationOptions": [
+            {
+                "domainName": "example.com",
+                "resourceRecordName": "_proof.example.com",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": "_proof.acm",
+            }
+        ]
+    },
+    "aws:lb/loadBalancer:LoadBalancer": {"arnSuffix": "app/balancer/1", "dnsName": "internal-balancer.example"},
+    "aws:lb/targetGroup:TargetGroup": {"arnSuffix": "targetgroup/one/1"},
+    "aws:route53/zone:Zone": {"zoneId": "Z1", "nameServers": ["ns-1.example", "ns-2.example"]},
+}
+
+
 class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = {"arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:{REGION}:{ACCOUNT}:{args.name}"}
-        return f"{args.name}-id", {**state, "name": args.name, "url": f"https://{args.name}", **args.inputs}
+        told = _TOLD.get(args.typ, {})
+        return f"{args.name}-id", {**state, "name": args.name, "url": f"https://{args.name}", **told, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"{args.token} is looked up: a component looks up nothing")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from scripts.local.cloud.backend import Refused
 from scripts.local.cloud.table import Call, Literal, Row, Scope, by
 
@@ -52,6 +54,31 @@ def _metric_name(scope: Scope) -> None:
         raise Refused("metricName", "or metricQueries is required")
 
 
+def _queries(scope: Scope) -> Any:
+    """Metric math: a block of the provider's is flat where CloudWatch nests."""
+    given = scope["metricQueries"]
+    if not isinstance(given, list):
+        return given
+    names = {"id": "Id", "expression": "Expression", "label": "Label", "returnData": "ReturnData", "period": "Period"}
+    found = []
+    for query in given:
+        one = {parameter: query[name] for name, parameter in names.items() if query.get(name) is not None}
+        if metric := query.get("metric"):
+            one["MetricStat"] = {
+                "Metric": {
+                    "Namespace": metric.get("namespace"),
+                    "MetricName": metric.get("metricName"),
+                    "Dimensions": [
+                        {"Name": name, "Value": value} for name, value in (metric.get("dimensions") or {}).items()
+                    ],
+                },
+                "Period": metric.get("period"),
+                "Stat": metric.get("stat"),
+            }
+        found.append(one)
+    return found
+
+
 _SAMPLING = {
     "ruleName": "RuleName",
     "resourceArn": "ResourceARN",
@@ -78,7 +105,11 @@ ROWS = (
         service="cloudwatch",
         create=Call(
             "put_metric_alarm",
-            {"AlarmName": "name", "EvaluateLowSampleCountPercentile": "evaluateLowSampleCountPercentiles"},
+            {
+                "AlarmName": "name",
+                "EvaluateLowSampleCountPercentile": "evaluateLowSampleCountPercentiles",
+                "Metrics": _queries,
+            },
         ),
         upsert=True,
         id="inputs.name",
@@ -88,8 +119,6 @@ ROWS = (
         names={
             "name": "AlarmName",
             "arn": "AlarmArn",
-            "metricQueries": "Metrics",
-            "metricQueries.metric": "MetricStat",
         },
         outputs={"metricQueries": lambda s, _: None, "dimensions": lambda s, _: None},
         replaces=("name",),

@@ -1,4 +1,4 @@
-"""CloudFront, WAF, certificates and DNS."""
+"""WAF, certificates and DNS."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any
 from scripts.local.cloud import shapes
 from scripts.local.cloud.backend import Refused
 from scripts.local.cloud.table import Call, Row, Scope, by
-
-# The hosted zone of every CloudFront distribution (Route 53: AliasTarget).
-_CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
 
 
 def _scope_region(scope: Scope) -> None:
@@ -36,12 +33,33 @@ def _waf(kind: str, noun: str, key: str, update: bool = True, **more: Any) -> Ro
         names={"arn": "ARN", "ipAddressVersion": "IPAddressVersion", **more.pop("names", {})},
         outputs={"rules": lambda s, _: None, "lockToken": lambda s, _: None} if kind in ("WebAcl", "RuleGroup") else {},
         replaces=("name", "scope"),
-        checks=(_scope_region,),
+        checks=(_scope_region, _rates) if kind in ("WebAcl", "RuleGroup") else (_scope_region,),
         longest=128,
         **more,
     )
 
 
+def _waf_log_name(scope: Scope) -> None:
+    """Names of destinations start alike, or WAF refuses them (PutLoggingConfiguration)."""
+    for arn in scope["logDestinationConfigs"] or []:
+        if isinstance(arn, str) and not arn.removesuffix(":*").rsplit(":", 1)[-1].split("/")[-1].startswith(_LOG_NAME):
+            raise Refused("logDestinationConfigs", f"has {arn}; the name of a destination starts with {_LOG_NAME}")
+
+
+def _rates(scope: Scope) -> None:
+    """What RateBasedStatement allows and botocore's model does not say."""
+    for rule in scope["rules"] if isinstance(scope["rules"], list) else []:
+        rate = (rule.get("statement") or {}).get("rateBasedStatement") if isinstance(rule, dict) else None
+        if not isinstance(rate, dict):
+            continue
+        if isinstance(limit := rate.get("limit"), int) and limit < 10:
+            raise Refused("rules", f"{rule.get('name')} has limit {limit}, it must be 10 or more")
+        if (window := rate.get("evaluationWindowSec", 300)) not in (60, 120, 300, 600):
+            raise Refused("rules", f"{rule.get('name')} counts over {window} s; choose 60, 120, 300 or 600")
+
+
+_LOG_NAME = "aws-waf-logs-"
+_LOGGING = ("resourceArn", "logDestinationConfigs", "redactedFields", "loggingFilter")
 _RULE_RENAMES = {"arn": "ARN"}
 
 
@@ -56,6 +74,18 @@ def _rules(method: str) -> Any:
         return shapes.parameter(shape, given, _RULE_RENAMES)
 
     return build
+
+
+def _bodies(scope: Scope) -> Any:
+    """A list of blocks with a key each, where WAF has a map."""
+    given = scope["customResponseBodies"]
+    if not isinstance(given, list):
+        return given
+    return {
+        each["key"]: {"Content": each.get("content"), "ContentType": each.get("contentType")}
+        for each in given
+        if isinstance(each, dict)
+    }
 
 
 def _zone_id(scope: Scope, answer: dict[str, Any]) -> str:
@@ -106,70 +136,13 @@ def _validation_options(_: Scope, found: dict[str, Any]) -> list[dict[str, Any]]
     ]
 
 
-def _stored(kind: str, method: str, id: Any, **more: Any) -> Row:
-    return Row(
-        token=f"aws:cloudfront/{kind[0].lower()}{kind[1:]}:{kind}",
-        service="cloudfront",
-        create=Call(method, auto=False),
-        id=id,
-        store=True,
-        mutable=more.pop("mutable", ()),
-        **more,
-    )
-
-
-def _policy(kind: str, method: str, *told: str) -> Row:
-    outputs = {
-        "etag": lambda s, _: s.session.fresh(),
-        "arn": lambda s, _: s.arn("cloudfront", f"{kind[0].lower()}{kind[1:]}/{s.id}", region=""),
-    }
-    return _stored(
-        kind,
-        method,
-        lambda s, _: s.session.fresh(32),
-        outputs={name: outputs[name] for name in told},
-        why="kept beside moto: SDK types are checked, CloudFront's nested config structure is not",
-    )
-
-
 ROWS = (
-    Row(
-        token="aws:cloudfront/distribution:Distribution",
-        service="cloudfront",
-        create=Call("create_distribution", auto=False),
-        id=lambda s, _: "E" + s.session.fresh(13).upper(),
-        store=True,
-        why="CloudFront's configuration nests otherwise than the provider's: checked by the SDK's types alone",
-        outputs={
-            "arn": lambda s, _: s.arn("cloudfront", f"distribution/{s.id}", region=""),
-            "domainName": lambda s, _: f"d{s.id[1:].lower()}.cloudfront.net",
-            "hostedZoneId": lambda s, _: _CLOUDFRONT_ZONE,
-            "status": lambda s, _: "Deployed",
-            "etag": lambda s, _: s.session.fresh(),
-        },
-        name=None,
-    ),
-    *(
-        _policy(kind, method, *told)
-        for kind, method, *told in (
-            ("OriginAccessControl", "create_origin_access_control", "etag", "arn"),
-            ("ResponseHeadersPolicy", "create_response_headers_policy", "etag", "arn"),
-            ("CachePolicy", "create_cache_policy", "etag", "arn"),
-            ("OriginRequestPolicy", "create_origin_request_policy", "etag", "arn"),
-            ("VpcOrigin", "create_vpc_origin", "etag", "arn"),
-            ("KeyValueStore", "create_key_value_store", "etag", "arn"),
-            ("KeyGroup", "create_key_group", "etag"),
-            ("PublicKey", "create_public_key", "etag"),
-            ("Function", "create_function", "etag", "arn"),
-            ("RealtimeLogConfig", "create_realtime_log_config", "arn"),
-        )
-    ),
     _waf(
         "WebAcl",
         "web_acl",
         "WebACL",
-        params={"Rules": _rules("create_web_acl")},
-        update_params={"Rules": _rules("update_web_acl")},
+        params={"Rules": _rules("create_web_acl"), "CustomResponseBodies": _bodies},
+        update_params={"Rules": _rules("update_web_acl"), "CustomResponseBodies": _bodies},
     ),
     _waf("IpSet", "ip_set", "IPSet"),
     _waf(
@@ -183,8 +156,8 @@ ROWS = (
         "RuleGroup",
         "rule_group",
         "RuleGroup",
-        params={"Rules": _rules("create_rule_group")},
-        update_params={"Rules": _rules("update_rule_group")},
+        params={"Rules": _rules("create_rule_group"), "CustomResponseBodies": _bodies},
+        update_params={"Rules": _rules("update_rule_group"), "CustomResponseBodies": _bodies},
     ),
     Row(
         token="aws:wafv2/webAclAssociation:WebAclAssociation",
@@ -202,12 +175,12 @@ ROWS = (
         create=Call(
             "put_logging_configuration",
             {
-                "LoggingConfiguration": lambda s: {
-                    "ResourceArn": s["resourceArn"],
-                    "LogDestinationConfigs": s["logDestinationConfigs"],
-                }
+                "LoggingConfiguration": lambda s: shapes.parameter(
+                    shapes.nested("wafv2", "put_logging_configuration", "LoggingConfiguration"),
+                    {name: s[name] for name in _LOGGING if s[name] is not None},
+                )
             },
-            uses=("resourceArn", "logDestinationConfigs"),
+            uses=_LOGGING,
         ),
         upsert=True,
         id="inputs.resourceArn",
@@ -216,6 +189,7 @@ ROWS = (
         delete=by("delete_logging_configuration", {"ResourceArn": "id"}),
         outputs={"redactedFields": lambda s, _: None, "loggingFilter": lambda s, _: None},
         replaces=("resourceArn",),
+        checks=(_waf_log_name,),
         name=None,
     ),
     Row(

@@ -8,7 +8,6 @@ from typing import Any
 from scripts.local.cloud import shapes
 from scripts.local.cloud.backend import UNKNOWN, Refused
 from scripts.local.cloud.invokes import LOAD_BALANCER_ZONES
-from scripts.local.cloud.services.guards import unless_used
 from scripts.local.cloud.table import Call, Row, Scope, by
 
 _BALANCER = {
@@ -122,6 +121,20 @@ def _certificate_for_https(scope: Scope) -> None:
         raise Refused("certificateArn", "is required for an HTTPS listener")
 
 
+def _weights(scope: Scope) -> None:
+    """What TargetGroupTuple and the quotas of a rule allow; moto takes any."""
+    for action in scope["actions"] if isinstance(scope["actions"], list) else []:
+        groups = (action.get("forward") or {}).get("targetGroups") if isinstance(action, dict) else None
+        weights = [each.get("weight", 1) for each in groups or [] if isinstance(each, dict)]
+        if wrong := [weight for weight in weights if isinstance(weight, int) and not 0 <= weight <= 999]:
+            raise Refused("actions", f"have weights {wrong}; a target group has 0 to 999")
+        if len(weights) > 5:
+            raise Refused("actions", f"forward to {len(weights)} target groups; a rule has 5 at most")
+    priority = scope.inputs.get("priority")
+    if isinstance(priority, int) and not 1 <= priority <= 50_000:
+        raise Refused("priority", f"is {priority}; it is 1 to 50000")
+
+
 def _zone(scope: Scope, answer: dict[str, Any]) -> Any:
     """All of moto's balancers have the zone of an example."""
     zones = LOAD_BALANCER_ZONES.get(scope.get("loadBalancerType", "application"), {})
@@ -225,15 +238,6 @@ def _rows(package: str) -> Iterator[Row]:
         outputs={"arnSuffix": lambda s, _: s.id.split(":")[-1], "healthCheck": lambda s, _: None},
         replaces=("port", "protocol", "vpcId", "targetType", "protocolVersion", "ipAddressType"),
         longest=32,
-        guards=(
-            unless_used(
-                "a listener",
-                "elbv2",
-                "describe_target_groups",
-                "TargetGroups[].LoadBalancerArns[]",
-                TargetGroupArns=["{id}"],
-            ),
-        ),
     )
     yield Row(
         token=f"aws:{package}/listener:Listener",
@@ -302,6 +306,8 @@ def _rows(package: str) -> Iterator[Row]:
         names={"arn": "RuleArn"},
         outputs={"actions": lambda s, _: None, "conditions": lambda s, _: None},
         replaces=("listenerArn",),
+        mutable=("transforms",),
+        checks=(_weights,),
         name=None,
     )
     yield Row(

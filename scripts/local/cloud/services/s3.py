@@ -242,6 +242,25 @@ ROWS = (
         uses=("rule",),
         delete=by("delete_bucket_ownership_controls", {"Bucket": "id"}),
     ),
+    _part(
+        "BucketReplicationConfig",
+        "bucket_replication",
+        "ReplicationConfiguration",
+        build=_as(
+            "put_bucket_replication",
+            "ReplicationConfiguration",
+            {
+                "rules.id": "ID",
+                "rules.destination.encryptionConfiguration.replicaKmsKeyId": "ReplicaKmsKeyID",
+            },
+            "role",
+            "rules",
+        ),
+        uses=("role", "rules"),
+        at="ReplicationConfiguration",
+        outputs={"rules": lambda s, _: None},
+        delete=by("delete_bucket_replication", {"Bucket": "id"}),
+    ),
     _part("BucketPolicy", "bucket_policy", gone=_no_policy),
     _part("BucketAcl", "bucket_acl", "ACL", build=lambda s: s["acl"], uses=("acl",)),
     *(

@@ -1,0 +1,142 @@
+"""The second way to carry out a canary: Argo Rollouts moves the weights of a Gateway API route, from the same spec.
+
+For clusters whose traffic does not come through an ALB rule of the stack. Pure functions that return the objects; the
+API server's own definitions check them in the tests. Argo counts whole per cents, so it refuses a step in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.canary_spec import CANARY, STABLE, CanarySpec, error_rate, shares
+
+Object = dict[str, Any]
+# Where Argo hands a route over (argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi).
+_PLUGIN = "argoproj-labs/gatewayAPI"
+# Measurements in a row that may fail, and those without data, before a canary is taken back or stopped.
+_FAILURES, _INCONCLUSIVE = 1, 3
+CHOSEN = "always"
+
+
+def service(spec: CanarySpec, track: str) -> str:
+    """The Kubernetes Service of a track: the stable one has the service's own name."""
+    return spec.service if track == STABLE else f"{spec.service}-{track}"
+
+
+def strategy(spec: CanarySpec, *, namespace: str) -> Object:
+    """The ``strategy`` of a Rollout in ``namespace``, where its route is, too. Raises ValueError for a step that is no
+    whole per cent.
+    """
+    steps: list[Object] = []
+    for step in spec.steps:
+        if step.weight % 10:
+            raise ValueError(
+                f"step has weight {step.weight} thousandths; Argo Rollouts counts whole per cents: take a multiple of "
+                "10, or leave the canary to the ALB rule"
+            )
+        steps += [{"setWeight": step.weight // 10}, {"pause": {"duration": f"{step.seconds}s"}}]
+    return {
+        "canary": {
+            "stableService": service(spec, STABLE),
+            "canaryService": service(spec, CANARY),
+            "trafficRouting": {"plugins": {_PLUGIN: {"httpRoute": spec.service, "namespace": namespace}}},
+            # The first pause is over before it is judged: there is data then.
+            "analysis": {"templates": [{"templateName": spec.service}], "startingStep": 2},
+            "steps": steps,
+            "abortScaleDownDelaySeconds": 0,
+        }
+    }
+
+
+def analysis_template(spec: CanarySpec, *, namespace: str, dimensions: Mapping[str, str]) -> Object:
+    """Judges the canary by the same figures as the alarms. Without data it is inconclusive: it waits, and stops."""
+    limits = spec.limits
+    slow = [
+        {
+            "id": "p99",
+            "return_data": True,
+            "metric": {
+                "namespace": "AWS/ApplicationELB",
+                "metric_name": "TargetResponseTime",
+                "dimensions": dict(dimensions),
+                "stat": "p99",
+                "period": 60,
+            },
+        }
+    ]
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": spec.service, "namespace": namespace},
+        "spec": {
+            "metrics": [
+                _metric("errors", limits.error_percent, error_rate(limits, dimensions)),
+                _metric("latency", limits.p99_seconds, slow),
+            ]
+        },
+    }
+
+
+def _metric(name: str, most: float, queries: list[Object]) -> Object:
+    some = "len(result[0].Values) > 0"
+    return {
+        "name": name,
+        "interval": "1m",
+        "failureLimit": _FAILURES,
+        "inconclusiveLimit": _INCONCLUSIVE,
+        "successCondition": f"{some} && all(result[0].Values, {{# <= {most}}})",
+        "failureCondition": f"{some} && any(result[0].Values, {{# > {most}}})",
+        "provider": {"cloudWatch": {"interval": "5m", "metricDataQueries": [_query(each) for each in queries]}},
+    }
+
+
+def _query(query: Object) -> Object:
+    """A query of CloudWatch's in the words of Argo's definition."""
+    found: Object = {"id": query["id"], "returnData": query["return_data"]}
+    if "expression" in query:
+        return {**found, "expression": query["expression"], "label": query["label"]}
+    metric = query["metric"]
+    return {
+        **found,
+        "metricStat": {
+            "metric": {
+                "namespace": metric["namespace"],
+                "metricName": metric["metric_name"],
+                "dimensions": [{"name": key, "value": value} for key, value in metric["dimensions"].items()],
+            },
+            "period": metric["period"],
+            "stat": metric["stat"],
+        },
+    }
+
+
+def http_route(spec: CanarySpec, *, namespace: str, gateway: str, prefix: str, canary: int = 0) -> Object:
+    """The route of a service: who asks for the canary gets it, and of the others ``canary`` thousandths."""
+    path = {"path": {"type": "PathPrefix", "value": prefix}}
+    cookie = rf"(?:^|.*;\s*){spec.cookie}={CHOSEN}(?:;.*|$)"
+    chosen = (
+        {"name": spec.header, "type": "Exact", "value": CHOSEN},
+        {"name": "Cookie", "type": "RegularExpression", "value": cookie},
+    )
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": spec.service, "namespace": namespace},
+        "spec": {
+            "parentRefs": [{"name": gateway}],
+            "rules": [
+                {
+                    "matches": [{**path, "headers": [header]} for header in chosen],
+                    "backendRefs": [{"name": service(spec, CANARY), "port": spec.port}],
+                },
+                {
+                    "matches": [path],
+                    "backendRefs": [
+                        {"name": service(spec, track), "port": spec.port, "weight": weight}
+                        for track, weight in shares(canary).items()
+                    ],
+                },
+            ],
+        },
+    }

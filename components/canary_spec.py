@@ -1,0 +1,131 @@
+"""What a canary is, said once: its two tracks, its steps, who may ask for it, and when it is bad.
+
+Both ways to carry it out are made of this: an ALB rule (components/canary.py), and Argo Rollouts over a Gateway API
+route (components/canary_rollout.py). It refuses anything but two tracks: with a third nobody could say which one is
+compared with which, and a rollback would have a choice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+STABLE, CANARY = "stable", "canary"
+TRACKS = (STABLE, CANARY)
+# Elastic Load Balancing API Reference, "TargetGroupTuple" and "TargetGroupStickinessConfig": weights, seconds.
+WEIGHTS, _STICKY = range(0, 1000), range(1, 604_801)
+_WHOLE = 1000
+_HEADER, _COOKIE = re.compile(r"[A-Za-z0-9-]{1,40}"), re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The canary's share in thousandths, and how long it is looked at before the next step."""
+
+    weight: int
+    seconds: int
+
+    def __post_init__(self) -> None:
+        if self.weight not in WEIGHTS or self.weight == 0:
+            raise ValueError(
+                f"step has weight {self.weight}; a canary gets 1 to {WEIGHTS.stop - 1} thousandths: promote it for more"
+            )
+        if self.seconds < 60:
+            raise ValueError(f"step lasts {self.seconds} s; metrics come by the minute: 60 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The worst that a canary may do for two minutes running, once it has ``requests`` a minute to be judged by."""
+
+    error_percent: float = 1.0
+    p99_seconds: float = 1.5
+    requests: int = 50
+
+    def __post_init__(self) -> None:
+        if not 0 < self.error_percent < 100:
+            raise ValueError(f"error_percent is {self.error_percent}; it is above 0 and below 100: 1 is usual")
+        if self.p99_seconds <= 0 or self.requests < 1:
+            raise ValueError(
+                f"p99_seconds is {self.p99_seconds} and requests {self.requests}; both are above 0: without requests "
+                "there is nothing to judge"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySpec:
+    """``header: always`` and ``cookie=always`` lead to the canary, also while its share is nothing."""
+
+    service: str
+    port: int
+    tracks: Sequence[str] = TRACKS
+    steps: Sequence[Step] = (
+        Step(weight=1, seconds=120),
+        Step(weight=50, seconds=300),
+        Step(weight=250, seconds=600),
+        Step(weight=500, seconds=600),
+    )
+    limits: Limits = Limits()
+    header: str = "X-Canary"
+    cookie: str = CANARY
+    sticky_seconds: int = 600
+
+    def __post_init__(self) -> None:
+        if tuple(self.tracks) != TRACKS:
+            raise ValueError(
+                f"tracks are {', '.join(self.tracks) or 'none'}; a canary has exactly two target groups, "
+                f"{STABLE} and {CANARY}: compare a third one in a canary of its own"
+            )
+        weights = [step.weight for step in self.steps]
+        if not weights or weights != sorted(set(weights)):
+            raise ValueError(f"steps have weights {weights}; there is one at least, and each is larger than the last")
+        if self.sticky_seconds not in _STICKY:
+            raise ValueError(
+                f"sticky_seconds is {self.sticky_seconds}; ALB takes {_STICKY.start} to {_STICKY.stop - 1}: 600 is "
+                "about one purchase"
+            )
+        if not _HEADER.fullmatch(self.header) or not _COOKIE.fullmatch(self.cookie):
+            raise ValueError(
+                f"header is {self.header!r} and cookie {self.cookie!r}; a header has letters, digits and dashes, a "
+                "cookie small ones, and neither more than 40: name them like X-Canary and canary"
+            )
+
+
+def shares(canary: int) -> dict[str, int]:
+    """The weights when the canary gets ``canary`` thousandths. Raises ValueError for what ALB refuses."""
+    if canary not in WEIGHTS:
+        raise ValueError(f"the canary's share is {canary}; ALB takes weights of {WEIGHTS.start} to {WEIGHTS.stop - 1}")
+    return {STABLE: min(_WHOLE - canary, WEIGHTS.stop - 1), CANARY: canary}
+
+
+def error_rate(
+    limits: Limits, dimensions: Mapping[str, pulumi.Input[str]], *, period: int = 60
+) -> list[dict[str, Any]]:
+    """Errors in per cent of requests, as CloudWatch computes it; nothing while there are too few to be judged."""
+    parts = {"errors": "HTTPCode_Target_5XX_Count", "requests": "RequestCount"}
+    return [
+        {
+            "id": "rate",
+            "expression": f"IF(requests >= {limits.requests}, 100 * FILL(errors, 0) / requests)",
+            "label": "errors in per cent",
+            "return_data": True,
+        },
+        *(
+            {
+                "id": name,
+                "return_data": False,
+                "metric": {
+                    "namespace": "AWS/ApplicationELB",
+                    "metric_name": metric,
+                    "dimensions": dict(dimensions),
+                    "stat": "Sum",
+                    "period": period,
+                },
+            }
+            for name, metric in parts.items()
+        ),
+    ]
