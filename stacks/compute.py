@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.cluster import Cluster, ClusterArgs
+from components.cluster_addons import ClusterAddons
 from components.operator_values import Site
 from components.operators import Operators
 from components.secret_sync import SecretSync
@@ -18,6 +19,7 @@ from stacks.settings import PlatformSettings
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute:
     cluster: Cluster
+    addons: ClusterAddons
     namespace: Namespace
     secret_sync: SecretSync
     operators: Operators
@@ -42,6 +44,12 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
     on_cluster = pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes})
     return Compute(
         cluster=cluster,
+        addons=ClusterAddons(
+            "cluster-addons",
+            cluster.name,
+            context=foundation.context,
+            opts=pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[cluster])),
+        ),
         namespace=Namespace("platform", Quota(**settings.quota.model_dump()), opts=on_cluster),
         secret_sync=SecretSync("secret-sync", cluster.name, context=foundation.context, opts=on_cluster),
         operators=Operators(

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
-from stacks import compute, data, foundation, governance, workloads
+from stacks import applications, compute, data, foundation, governance, workloads
 from stacks.settings import PlatformSettings
 
 
@@ -45,6 +45,8 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     cluster = compute.build(settings, base)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
+    others = applications.build(settings, base, cluster, stores)
+    databases = {**stores.databases, **stores.own_databases}
     return {
         "environment": settings.environment,
         "region": region,
@@ -54,9 +56,11 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "namespace": cluster.namespace.name,
         "stateMachineArn": services.saga.state_machine_arn,
         "queueUrls": services.saga.queue_urls,
-        "databaseIds": {name: database.instance_id for name, database in stores.databases.items()},
-        "databaseSecretArns": {name: database.service_secret.arn for name, database in stores.databases.items()},
-        "readerSecretArns": {name: database.reader_secret.arn for name, database in stores.databases.items()},
+        "databaseIds": {name: database.instance_id for name, database in databases.items()},
+        "databaseSecretArns": {name: database.service_secret.arn for name, database in databases.items()},
+        "readerSecretArns": {
+            name: database.reader_secret.arn for name, database in databases.items() if database.reader_secret
+        },
         "brokerSecretArns": {
             "administrator": stores.broker.administrator.arn,
             **{name: secret.arn for name, secret in stores.broker.users.items()},
@@ -64,6 +68,7 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "cacheSecretArns": {purpose.name.lower(): cache.secret.arn for purpose, cache in stores.caches.items()},
         "rotationFunctions": base.rotation.function_names,
         "repositoryUrls": base.registry.repository_urls,
+        **others.outputs(),
         "planRoleArn": delivery.plan_role_arn,
         "applyRoleArn": delivery.apply_role_arn,
         "alarmTopicArn": base.context.alarm_topic_arn,

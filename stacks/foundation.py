@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pulumi_aws import secretsmanager
+
 from components.context import Context
 from components.network import Network, NetworkArgs
 from components.observability import OnCall
 from components.registry import Registry
 from components.rotation import Rotation, RotationArgs
 from components.secrets import Secrets
+from stacks.by_hand import about
 from stacks.settings import SERVICES, PlatformSettings
 
 
@@ -19,6 +22,8 @@ class Foundation:
     network: Network
     registry: Registry
     secrets: Secrets
+    database_authorities: secretsmanager.Secret
+    """Who signs the certificates of the databases, for pods that do not know RDS."""
     rotation: Rotation
 
 
@@ -41,6 +46,7 @@ def build(settings: PlatformSettings, context: Context) -> Foundation:
         network=network,
         registry=Registry("images", SERVICES, context=context),
         secrets=secrets,
+        database_authorities=secrets.external("database-authorities", about=about("database-authorities")),
         rotation=Rotation(
             "rotation",
             RotationArgs(
