@@ -1,7 +1,7 @@
-"""The realm as a document: who may sign in, through which clients, with which roles. Pure, in Keycloak's import format.
+"""The realm as a document: who may sign in, by which clients, with which roles. Pure, in Keycloak's import format.
 
-It refuses a web address without TLS, and a client's redirect that could lead elsewhere. Secrets are not in it: where one
-belongs stands its name in braces, and the job that applies the document (services/setup/realm.py) puts it in.
+It refuses a web address without TLS, and a client's redirect that could lead elsewhere. Secrets are not in it: where
+one belongs stands its name in braces, and the job that applies the document (services/setup/realm.py) puts it in.
 """
 
 from __future__ import annotations

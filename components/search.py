@@ -1,9 +1,9 @@
 """Typesense: what people search in. Its collections and synonyms are a document (components/search_schema.py).
 
 It refuses two nodes, of which neither is a majority. A node keeps the index in memory and its log on an encrypted disk;
-nodes agree by Raft, so three survive the loss of one. Nothing is kept that booking does not have: an index can be filled
-again. Nobody but the set-up job has the administrator's key; who searches has a key for searching, who fills the index
-one for filling it, each known to Typesense a whole rotation before it is used.
+nodes agree by Raft, so three survive the loss of one. Nothing is kept that booking does not have: an index can be
+filled again. Nobody but the set-up job has the administrator's key; who searches has a key for searching, who fills
+the index one for filling it, each known to Typesense a whole rotation before it is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Software of others on the cluster: who somebody is (Keycloak), what is found (Typesense), what is counted (Metabase)."""
+"""Software of others: who somebody is (Keycloak), what is found (Typesense), what is counted (Metabase)."""
 
 from __future__ import annotations
 

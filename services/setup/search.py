@@ -109,22 +109,23 @@ def _synonyms(client: httpx.Client, collection: str, wanted: Mapping[str, Any]) 
 
 
 def _keys(client: httpx.Client, keys: Mapping[str, list[str]], collections: list[str]) -> int:
-    """Typesense shows the first letters of a key alone: which one it is stands in its description, as a digest."""
-    wanted = {
-        f"{use}:{hashlib.sha256(value.encode()).hexdigest()[:16]}": (use, value)
-        for use, values in keys.items()
-        for value in values
-        if value
-    }
+    """Typesense shows the first letters of a key alone: which one it is stands in its description, as a digest.
+
+    A key cannot be changed, and there are no two of one value: what differs is removed before its like is made.
+    """
+    wanted = {}
+    for use, values in keys.items():
+        for value in filter(None, values):
+            body = {"actions": list(_RIGHTS[use]), "collections": sorted(collections), "value": value}
+            digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+            wanted[f"{use}:{digest}"] = body
     found = {key["description"]: key["id"] for key in call(client, "GET", "keys")["keys"]}
-    made = [name for name in wanted if name not in found]
-    for name in made:
-        use, value = wanted[name]
-        body = {"description": name, "actions": list(_RIGHTS[use]), "collections": collections, "value": value}
-        call(client, "POST", "keys", body)
     for name, number in found.items():
         if name.partition(":")[0] in _RIGHTS and name not in wanted:
             call(client, "DELETE", f"keys/{number}")
+    made = [name for name in wanted if name not in found]
+    for name in made:
+        call(client, "POST", "keys", {"description": name, **wanted[name]})
     return len(made)
 
 
