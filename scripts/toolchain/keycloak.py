@@ -38,7 +38,7 @@ def _make(place: Path, say: Callable[[str], None]) -> None:
         (unpacked / "bin" / "kc.sh").chmod(0o755)
         say(f"configuring Keycloak {VERSION}")
         # What a first start would do, each time anew.
-        _run(str(unpacked / "bin" / "kc.sh"), "build", "--db=dev-file", "--health-enabled=true", "--cache=local")
+        _run(str(unpacked / "bin" / "kc.sh"), "build", "--db=dev-file", "--health-enabled=true")
         shutil.copytree(unpacked, place, dirs_exist_ok=True)
 
 

@@ -69,10 +69,21 @@ class Recording:
         return statements
 
 
+# What AWS adds to a resource, where a component cannot do without it.
+_COMPUTED: Mapping[str, Mapping[str, Any]] = {
+    "aws:rds/instance:Instance": {
+        "address": "database.example.com",
+        "port": 5432,
+        "masterUserSecrets": [{"secretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!master"}],
+    }
+}
+
+
 class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = {"arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:{REGION}:{ACCOUNT}:{args.name}"}
-        return f"{args.name}-id", {**state, "name": args.name, "url": f"https://{args.name}", **args.inputs}
+        computed = _COMPUTED.get(args.typ, {})
+        return f"{args.name}-id", {**state, **computed, "name": args.name, "url": f"https://{args.name}", **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"{args.token} is looked up: a component looks up nothing")

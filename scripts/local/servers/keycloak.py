@@ -41,6 +41,7 @@ def create(folder: Path, secret: str) -> Keycloak:
     url = f"http://127.0.0.1:{port}"
     command = [
         *(str(folder / "bin" / "kc.sh"), "start", "--optimized", f"--hostname={url}", "--http-enabled=true"),
+        "--cache=local",
         *("--http-host=127.0.0.1", f"--http-port={port}"),
         *("--http-management-host=127.0.0.1", f"--http-management-port={management}"),
     ]
