@@ -36,8 +36,8 @@ class Field:
 
     def document(self) -> dict[str, Any]:
         """As Typesense shows it: what is not said is not in it."""
-        said = {key: True for key in ("facet", "infix", "optional") if getattr(self, key)}
-        return {"name": self.name, "type": self.type, **said}
+        said = {"facet": self.facet, "infix": self.infix, "optional": self.optional}
+        return {"name": self.name, "type": self.type, **{key: True for key, is_so in said.items() if is_so}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,14 @@ class Data:
     broker: Broker
     caches: dict[Purpose, Cache]
 
+    @property
+    def every_database(self) -> dict[str, Database]:
+        """Those of services and of applications, by name."""
+        found: dict[str, Database] = {}
+        found.update(self.databases)
+        found.update(self.own_databases)
+        return found
+
 
 def build(settings: PlatformSettings, foundation: Foundation, compute: Compute) -> Data:
     """Stores in the data subnets, which have no route out, open to the cluster and to what rotates their secrets."""
@@ -138,7 +146,7 @@ def _cache(version: str, purpose: Purpose, nodes: CacheNodes, foundation: Founda
 def _rotate(foundation: Foundation, data: Data) -> None:
     """Every login that the stack makes gets a schedule; RDS rotates the masters itself."""
     schedule = foundation.rotation.schedule
-    for service, database in {**data.databases, **data.own_databases}.items():
+    for service, database in data.every_database.items():
         schedule(f"{service}-database", database.service_secret, Rotator.POSTGRESQL, after=[database])
         if database.reader_secret:
             schedule(f"{service}-database-reader", database.reader_secret, Rotator.POSTGRESQL, after=[database])

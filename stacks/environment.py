@@ -46,7 +46,7 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
     others = applications.build(settings, base, cluster, stores)
-    databases = {**stores.databases, **stores.own_databases}
+    databases = stores.every_database
     return {
         "environment": settings.environment,
         "region": region,

@@ -35,7 +35,7 @@ async def apply(settings: RoleSettings) -> str:
     """Make role and login, or bring the login's password up to date; returns the role. Safe to repeat."""
     owner = database.arguments(settings.owner_database_url.get_secret_value())
     login = database.arguments(settings.database_url.get_secret_value())
-    role = login["user"].removesuffix("_b")
+    role = str(login["user"]).removesuffix("_b")
     connection = await asyncpg.connect(**owner)
     try:
         async with connection.transaction():

@@ -42,10 +42,11 @@ def apply(settings: RealmSettings) -> dict[str, int]:
     document: Item = _filled(json.loads(settings.realm), json.loads(settings.realm_secrets.get_secret_value()))
     name = document["realm"]
     with httpx.Client(base_url=settings.keycloak_url, timeout=documents.SECONDS) as client:
-        _sign_in(client, settings)
+        client.headers = headers = sign_in(client, settings)
         if call(client, "GET", f"admin/realms/{name}", missing=True) is None:
             call(client, "POST", "admin/realms", document)
-        client.base_url = httpx.URL(f"{settings.keycloak_url}/admin/realms/{name}/")
+    base = f"{settings.keycloak_url}/admin/realms/{name}/"
+    with httpx.Client(base_url=base, headers=headers, timeout=documents.SECONDS) as client:
         call(client, "PUT", "", {key: value for key, value in document.items() if key not in _APART})
         for role in document["roles"]["realm"]:
             _put(client, "roles", role["name"], role)
@@ -60,21 +61,25 @@ def apply(settings: RealmSettings) -> dict[str, int]:
     return {kind: len(document[kind]["realm"] if kind == "roles" else document[kind]) for kind in _APART}
 
 
-def _sign_in(client: httpx.Client, settings: RealmSettings) -> None:
-    """With the current secret; if Keycloak does not know it, with the previous one, and then make it current."""
+def sign_in(client: httpx.Client, settings: RealmSettings) -> httpx.Headers:
+    """The administrator's headers. Makes the current secret current, if Keycloak knows the previous one alone.
+
+    Raises Refused when it knows neither.
+    """
     current = settings.keycloak_administrator_key.get_secret_value()
     if token := _token(client, current):
-        client.headers["Authorization"] = f"Bearer {token}"
-        return
+        return httpx.Headers({"Authorization": f"Bearer {token}"})
     previous = settings.keycloak_administrator_previous.get_secret_value()
     if not previous or not (token := _token(client, previous)):
         raise Refused(
             f"Keycloak takes neither the current nor the previous secret of the client {ADMINISTRATOR!r}: set the one "
             "that it has in the secret identity-administrator, see runbooks/identity_unavailable.md"
         )
-    client.headers["Authorization"] = f"Bearer {token}"
-    [found] = call(client, "GET", "admin/realms/master/clients", params={"clientId": ADMINISTRATOR})
-    call(client, "PUT", f"admin/realms/master/clients/{found['id']}", {**found, "secret": current})
+    headers = httpx.Headers({"Authorization": f"Bearer {token}"})
+    clients = "admin/realms/master/clients"
+    [found] = call(client, "GET", clients, params={"clientId": ADMINISTRATOR}, headers=headers)
+    call(client, "PUT", f"{clients}/{found['id']}", {**found, "secret": current}, headers=headers)
+    return headers
 
 
 def _token(client: httpx.Client, secret: str) -> str | None:

@@ -55,7 +55,7 @@ def database(owner: str, secrets: Secrets) -> Database:
 def build(**changed: Any) -> None:
     secrets = Secrets("secrets", context=CONTEXT)
     setting = Setting(image="ours@sha256:1", namespace="platform", cluster_name="c", surroundings=SURROUNDINGS)
-    by_hand = {name: secrets.external(name, about=name) for name in ("social", "mail", "authorities")}
+    by_hand: dict[str, Any] = {name: secrets.external(name, about=name) for name in ("social", "mail", "authorities")}
     runs = {**RUNS, **changed}
     Identity(
         "identity",

@@ -103,8 +103,11 @@ class Cluster:
 
     def storage(self) -> Server:
         """The loop that makes volumes."""
-        command = [*(sys.executable, "-m", "scripts.local.kubernetes.storage", "--folder", self.state / "volumes")]
-        return self._server("storage", [*command, "--kubeconfig", self.plane.kubeconfig("storage")])
+        command: list[str | Path] = [
+            *(sys.executable, "-m", "scripts.local.kubernetes.storage", "--folder", self.state / "volumes"),
+            *("--kubeconfig", self.plane.kubeconfig("storage")),
+        ]
+        return self._server("storage", command)
 
     def start(self, *, with_parent: bool = False) -> Iterator[Running]:
         """Start everything; yields each part as it runs. Raises NotReady."""

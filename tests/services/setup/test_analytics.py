@@ -94,11 +94,11 @@ def apply(server: Metabase, password: str = "first", previous: str = "", **chang
     settings = AnalyticsSettings(
         metabase_url="http://analytics:3000",
         metabase_administrator="platform@example.com",
-        metabase_password=password,
-        metabase_previous_password=previous,
+        metabase_password=SecretStr(password),
+        metabase_previous_password=SecretStr(previous),
         metabase_authorities="/etc/database-authorities/bundle.pem",
         analytics_content=json.dumps(changed.get("content", content())),
-        analytics_databases=json.dumps(changed.get("databases", LOGINS)),
+        analytics_databases=SecretStr(json.dumps(changed.get("databases", LOGINS))),
     )
     return analytics.apply(settings, httpx.MockTransport(server.answer))
 

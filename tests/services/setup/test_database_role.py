@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -14,8 +13,6 @@ from scripts.local.servers.postgres import Postgres
 from services.common import database
 from services.setup import database_role
 from services.setup.database_role import RoleSettings
-
-Login = Callable[[str, str], str]
 
 
 @pytest.fixture

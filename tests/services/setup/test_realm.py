@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from components import realm as document
 from components.realm import RealmArgs
@@ -48,11 +49,11 @@ def settings(
 ) -> RealmSettings:
     return RealmSettings(
         keycloak_url=server.url,
-        keycloak_administrator_key=key,
-        keycloak_administrator_previous=previous,
+        keycloak_administrator_key=SecretStr(key),
+        keycloak_administrator_previous=SecretStr(previous),
         realm=json.dumps(wanted or document.realm(ARGS)),
         realm_default_role=document.EVERYBODY,
-        realm_secrets=json.dumps(secrets),
+        realm_secrets=SecretStr(json.dumps(secrets)),
     )
 
 
@@ -68,8 +69,8 @@ def token(server: Keycloak, secret: str = SECRETS["services_secret"]) -> httpx.R
 def admin(server: Keycloak) -> Iterator[httpx.Client]:
     """The administrator's API of the realm."""
     with httpx.Client(base_url=server.url) as client:
-        realm._sign_in(client, settings(server))
-        client.base_url = httpx.URL(f"{server.url}/admin/realms/{document.NAME}/")
+        headers = realm.sign_in(client, settings(server))
+    with httpx.Client(base_url=f"{server.url}/admin/realms/{document.NAME}/", headers=headers) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from components.search_schema import EVENTS, Field, schema
 from scripts.local.servers import typesense
@@ -39,9 +40,9 @@ def apply(server: Typesense, *collections: Any, keys: dict[str, list[str]] = KEY
     return search.apply(
         SearchSettings(
             search_url=server.url,
-            search_administrator_key=server.key,
+            search_administrator_key=SecretStr(server.key),
             search_schema=json.dumps(changed or schema(collections)),
-            search_keys=json.dumps(keys),
+            search_keys=SecretStr(json.dumps(keys)),
         )
     )
 
