@@ -31,10 +31,7 @@ class Data:
     @property
     def every_database(self) -> dict[str, Database]:
         """Those of services and of applications, by name."""
-        found: dict[str, Database] = {}
-        found.update(self.databases)
-        found.update(self.own_databases)
-        return found
+        return dict([*self.databases.items(), *self.own_databases.items()])
 
 
 def build(settings: PlatformSettings, foundation: Foundation, compute: Compute) -> Data:
