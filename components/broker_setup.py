@@ -1,27 +1,19 @@
-"""The job that brings a broker to what its topology says, before any service connects.
-
-It runs on the cluster, because the broker has no address outside of the network. Its name carries the digest of the
-document: a changed document is a new job, an unchanged one is none.
-"""
+"""The job that brings a broker to what its topology says, before any service connects."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 from pulumi_aws import secretsmanager
 
-from components import pod, reach
 from components.reach import Port, Surroundings
-from components.secret_environment import SecretEnvironment, external_secret
-from components.tenancy import BACKGROUND
+from components.secret_environment import SecretEnvironment
+from components.setup_job import SetupJob, SetupJobArgs
 
-_DEADLINE_SECONDS, _ATTEMPTS = 600, 5
 _LOGIN = ("username", "password")
 
 
@@ -51,47 +43,18 @@ class BrokerSetup(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BrokerSetupArgs, *, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:broker:Setup", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        document = json.dumps(args.topology, sort_keys=True)
-        labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "event-platform"}
-
-        def meta(called: str) -> k8s.meta.v1.ObjectMetaArgs:
-            return k8s.meta.v1.ObjectMetaArgs(name=called, namespace=args.namespace, labels=labels)
-
-        secret = external_secret(name, _environment(args), namespace=args.namespace, labels=labels, opts=child)
-        account = k8s.core.v1.ServiceAccount(
-            name, metadata=meta(name), automount_service_account_token=False, opts=child
-        )
-        reach.allow(
+        SetupJob(
             name,
-            namespace=args.namespace,
-            labels=labels,
-            ports=[Port.HTTPS],
-            surroundings=args.surroundings,
-            serves=None,
-            opts=child,
-        )
-        k8s.batch.v1.Job(
-            name,
-            metadata=meta(f"{name}-{hashlib.sha256(document.encode()).hexdigest()[:10]}"),
-            spec=k8s.batch.v1.JobSpecArgs(
-                backoff_limit=_ATTEMPTS,
-                active_deadline_seconds=_DEADLINE_SECONDS,
-                template=pod.template(
-                    image=args.image,
-                    command=args.command,
-                    labels=labels,
-                    service_account=account.metadata.name.apply(lambda found: found or name),
-                    environment={"BROKER_TOPOLOGY": document},
-                    secret=name,
-                    memory="128Mi",
-                    cpu="50m",
-                    priority=BACKGROUND,
-                    probed=False,
-                    restart="Never",
-                ),
+            SetupJobArgs(
+                image=args.image,
+                command=args.command,
+                namespace=args.namespace,
+                documents={"BROKER_TOPOLOGY": json.dumps(args.topology, sort_keys=True)},
+                secrets=_environment(args),
+                surroundings=args.surroundings,
+                reaches=[Port.HTTPS],
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret]),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
 

@@ -3,7 +3,8 @@
 It refuses a connection budget that cannot hold: the pools of all replicas together must leave room for migrations and
 for the person on call. Three roles come with it, each with a secret of its own: the owner (the master user; migrations
 run as it), the service (rows, never tables) and the reader (SELECT; reports and people). RDS makes the first; the
-migration job, which runs as the owner, makes the others and gives them their grants.
+migration job, which runs as the owner, makes the others and gives them their grants. Software of somebody else, which
+makes its own tables, has no reader: what it keeps is nobody's report.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class DatabaseArgs:
 
     ``version`` is a major version, or an upgrade like ``16 -> 17``. ``clients`` are the security groups that may
     connect, by name. ``proxy`` puts RDS Proxy in front of the service's role, for more clients than the instance has
-    connections for; ``replica`` is a second instance, for reports.
+    connections for; ``replica`` is a second instance, for reports; ``reader`` is a role that may read everything.
     """
 
     service: str
@@ -56,10 +57,16 @@ class DatabaseArgs:
     proxy: bool = False
     replica: bool = False
     logical_replication: bool = False
+    reader: bool = True
 
     def __post_init__(self) -> None:
         aws_facts.POSTGRESQL.version(self.version)
         budget = max_connections(self.instance_class) - _RESERVED_CONNECTIONS
+        if self.replica and not self.reader:
+            raise ValueError(
+                "replica is true and reader false; the replica is for reports, which log in as the reader: set both, "
+                "or neither"
+            )
         if self.connections > budget:
             raise ValueError(
                 f"{self.service} may open {self.connections} connections (pool x replicas), and {self.instance_class} "
@@ -89,7 +96,7 @@ class Database(pulumi.ComponentResource):
     """The master user's secret {username, password}; RDS rotates it."""
     service_secret: secretsmanager.Secret
     """The service role's secret {username, password, host, port, database, …}; the host is the proxy's, with one."""
-    reader_secret: secretsmanager.Secret
+    reader_secret: secretsmanager.Secret | None
     """The reading role's secret, of the same form; the host is the replica's, with one."""
 
     def __init__(
@@ -132,7 +139,7 @@ class Database(pulumi.ComponentResource):
         self.address, self.port = primary.address, primary.port
         self.instance_id = primary.identifier
         self.owner_secret_arn = primary.master_user_secrets.apply(lambda found: found[0].secret_arn or "")
-        self.reader_secret = self._credentials("reader", reports.address)
+        self.reader_secret = self._credentials("reader", reports.address) if args.reader else None
         self.service_secret = self._credentials("service", primary.address)
         if context.production:
             self._copy_backups(primary)

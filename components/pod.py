@@ -51,11 +51,7 @@ def template(
         liveness_probe=_probe("/healthz", every=10, failures=3) if probed else None,
         readiness_probe=_probe("/readyz", every=5, failures=2) if probed else None,
         resources=core.ResourceRequirementsArgs(requests={"cpu": cpu, "memory": memory}, limits={"memory": memory}),
-        security_context=core.SecurityContextArgs(
-            allow_privilege_escalation=False,
-            read_only_root_filesystem=True,
-            capabilities=core.CapabilitiesArgs(drop=["ALL"]),
-        ),
+        security_context=restricted(),
         volume_mounts=[core.VolumeMountArgs(name="tmp", mount_path="/tmp")],
     )
     return core.PodTemplateSpecArgs(
@@ -66,18 +62,32 @@ def template(
             enable_service_links=False,
             restart_policy=restart,
             termination_grace_period_seconds=GRACE,
-            security_context=core.PodSecurityContextArgs(
-                run_as_non_root=True,
-                run_as_user=_USER,
-                run_as_group=_USER,
-                fs_group=_USER,
-                seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
-            ),
+            security_context=user(_USER),
             priority_class_name=priority,
             topology_spread_constraints=spread(labels),
             containers=[container],
             volumes=[core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="64Mi"))],
         ),
+    )
+
+
+def restricted() -> core.SecurityContextArgs:
+    """A container without privilege that changes nothing but its volumes."""
+    return core.SecurityContextArgs(
+        allow_privilege_escalation=False,
+        read_only_root_filesystem=True,
+        capabilities=core.CapabilitiesArgs(drop=["ALL"]),
+    )
+
+
+def user(number: int) -> core.PodSecurityContextArgs:
+    """A pod whose containers run as ``number``, which owns its volumes."""
+    return core.PodSecurityContextArgs(
+        run_as_non_root=True,
+        run_as_user=number,
+        run_as_group=number,
+        fs_group=number,
+        seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
     )
 
 

@@ -1,7 +1,7 @@
 """Whom the pods of a process may talk to, and who may talk to them; what is not named here is dropped.
 
-The namespace denies everything; these rules open what one process needs. The port of AWS's endpoints, Stripe and Novu
-is open to any address, because theirs change; the data tier is open by its subnets, which do not.
+The namespace denies everything; these rules open what one process needs. The ports of AWS's endpoints, of Stripe, Novu
+and the mail server are open to any address, because theirs change; the data tier is open by its subnets, which do not.
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ class Port(IntEnum):
     """TCP ports of what a process talks to."""
 
     HTTPS = 443
+    SMTP = 587
     POSTGRES = 5432
     AMQPS = 5671
     REDIS = 6379
+
+
+# What is spoken to outside, where addresses change; the rest is in the data tier.
+_ANYWHERE = (Port.HTTPS, Port.SMTP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +51,15 @@ def allow(
     surroundings: Surroundings,
     serves: int | None,
     callers: Sequence[Mapping[str, str]] = (),
+    among: Sequence[int] = (),
     opts: pulumi.ResourceOptions,
 ) -> k8s.networking.v1.NetworkPolicy:
-    """A rule for the pods with ``labels``: out to ``ports``; in, from load balancers and ``callers``, to ``serves``."""
-    data = [port for port in ports if port is not Port.HTTPS]
+    """A rule for the pods with ``labels``: out to ``ports``; in, from load balancers and ``callers``, to ``serves``.
+
+    ``among`` are ports on which these pods talk to each other.
+    """
+    data = [port for port in ports if port not in _ANYWHERE]
+    anywhere = [port for port in ports if port in _ANYWHERE]
     egress = [
         net.NetworkPolicyEgressRuleArgs(to=[_block(pod_identity.AGENT_CIDR)], ports=[tcp(pod_identity.AGENT_PORT)])
     ]
@@ -59,10 +69,14 @@ def allow(
                 to=[_block(cidr) for cidr in surroundings.data_cidrs], ports=[tcp(port) for port in data]
             )
         )
-    if Port.HTTPS in ports:
-        egress.append(net.NetworkPolicyEgressRuleArgs(to=[_block("0.0.0.0/0", _METADATA)], ports=[tcp(Port.HTTPS)]))
+    if anywhere:
+        egress.append(
+            net.NetworkPolicyEgressRuleArgs(to=[_block("0.0.0.0/0", _METADATA)], ports=[tcp(port) for port in anywhere])
+        )
     sources = [*(_block(cidr) for cidr in surroundings.balancer_cidrs), *(pods(caller) for caller in callers)]
     ingress = [net.NetworkPolicyIngressRuleArgs(from_=sources, ports=[tcp(serves)])] if serves and sources else []
+    if among:
+        ingress.append(net.NetworkPolicyIngressRuleArgs(from_=[pods(labels)], ports=[tcp(port) for port in among]))
     return net.NetworkPolicy(
         f"{name}-reach",
         metadata=k8s.meta.v1.ObjectMetaArgs(name=name, namespace=namespace, labels=dict(labels)),

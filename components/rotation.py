@@ -1,9 +1,9 @@
 """Rotation of the secrets that this platform makes itself: a function for each engine, and a schedule for each secret.
 
 RDS rotates the masters of its databases; the rest is here: the services' roles in PostgreSQL, the users of RabbitMQ,
-the users of the caches. It refuses a secret without a function and an interval that Secrets Manager does not take.
-Logins take turns (or have two passwords), so that pods which still use the old one go on working until external-secrets
-has brought the new one and they were restarted.
+the users of the caches, and keys that only their holders know. It refuses a secret without a function and an interval
+that Secrets Manager does not take. Logins take turns (or have two passwords), so that pods which still use the old one
+go on working until external-secrets has brought the new one and they were restarted.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Rotator(StrEnum):
     POSTGRESQL = "rotation_postgresql"
     RABBITMQ = "rotation_rabbitmq"
     VALKEY = "rotation_valkey"
+    KEY = "rotation_key"
 
 
 # What a function needs besides what Lambda brings with boto3.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -21,6 +21,11 @@ class SecretEnvironment:
 
     sources: Mapping[str, tuple[pulumi.Input[str], str]]
     variables: Mapping[str, str]
+
+
+def as_json(names: Iterable[str], *, prefix: str = "") -> str:
+    """A template of one JSON object, name → value of its alias: for values that people wrote, whatever is in them."""
+    return "{" + ", ".join(f'"{name}": {{{{ .{prefix}{name} | toJson }}}}' for name in names) + "}"
 
 
 def external_secret(

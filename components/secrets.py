@@ -71,6 +71,11 @@ class Secrets(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"]),
         )
 
+    def key(self, name: str, *, about: str, **values: pulumi.Input[str]) -> secretsmanager.Secret:
+        """A generated key with the one that follows it, {key, next, previous}: ``Rotator.KEY`` moves them up."""
+        drawn = {part: generated_password(f"{name}-{part}", self._child) for part in ("key", "next")}
+        return self.keep(name, {**drawn, "previous": "", **values}, about=about)
+
     def external(self, name: str, *, about: str) -> secretsmanager.Secret:
         """A secret whose value an operator sets, with ``aws secretsmanager put-secret-value``."""
         return self.declare(name, about=about)

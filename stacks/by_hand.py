@@ -9,6 +9,29 @@ SECRETS_SET_BY_HAND: Mapping[str, Mapping[str, str]] = {
     "booking-signing": {"key": "Ed25519 private key that signs tickets, PEM"},
     "payment-stripe": {"key": "Stripe API key", "webhook": "signing secret of the webhook"},
     "notification-novu": {"key": "Novu API key"},
+    "identity-social": {
+        "google_id": "client id of Google sign-in",
+        "google_secret": "its secret",
+        "facebook_id": "application id of Facebook Login",
+        "facebook_secret": "its secret",
+    },
+    "identity-mail": {
+        "host": "SMTP server that takes STARTTLS on port 587",
+        "user": "user of the SMTP server",
+        "password": "its password",
+    },
+    "database-authorities": {"bundle": "certificates of RDS's authorities in the Region, PEM; no secret"},
+}
+# Generated secrets that no schedule changes → why, and how they are changed.
+FIXED: Mapping[str, str] = {
+    "identity-services": (
+        "Keycloak knows one secret of a client at a time, and whoever asks for a token while it changes is turned "
+        "away: put a new value at a quiet hour, the realm's job applies it within the hour"
+    ),
+    "analytics-encryption": (
+        "Metabase encrypts the logins that it keeps with it, and reads nothing that another key wrote: "
+        "its command rotate-encryption-key writes them anew while it is stopped"
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.cluster import Cluster, ClusterArgs
+from components.cluster_addons import ClusterAddons
 from components.karpenter import Karpenter, KarpenterArgs
 from components.operator_values import Site
 from components.operators import Operators
@@ -19,6 +20,7 @@ from stacks.settings import PlatformSettings
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute:
     cluster: Cluster
+    addons: ClusterAddons
     namespace: Namespace
     secret_sync: SecretSync
     operators: Operators
@@ -62,6 +64,12 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
     )
     return Compute(
         cluster=cluster,
+        addons=ClusterAddons(
+            "cluster-addons",
+            cluster.name,
+            context=foundation.context,
+            opts=pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[cluster])),
+        ),
         namespace=Namespace("platform", Quota(**settings.quota.model_dump()), opts=on_cluster),
         secret_sync=SecretSync("secret-sync", cluster.name, context=foundation.context, opts=on_cluster),
         operators=Operators(

@@ -1,4 +1,7 @@
-"""The third layer: a database for each service, the broker, and a cache for each purpose; their secrets rotate."""
+"""The third layer: a database for each service and for what else needs one, the broker, a cache for each purpose.
+
+Every login of them rotates.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,21 @@ from components.rotation import Rotator
 from stacks.compute import Compute
 from stacks.foundation import Foundation
 from stacks.processes import PROCESSES
-from stacks.settings import SERVICES, CacheNodes, PlatformSettings, ServiceName
+from stacks.settings import OWNERS, SERVICES, CacheNodes, OwnerName, PlatformSettings, ServiceName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     databases: dict[ServiceName, Database]
+    own_databases: dict[OwnerName, Database]
+    """Of applications that make their own tables."""
     broker: Broker
     caches: dict[Purpose, Cache]
+
+    @property
+    def every_database(self) -> dict[str, Database]:
+        """Those of services and of applications, by name."""
+        return dict([*self.databases.items(), *self.own_databases.items()])
 
 
 def build(settings: PlatformSettings, foundation: Foundation, compute: Compute) -> Data:
@@ -32,6 +42,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute) 
     }
     data = Data(
         databases={service: _database(settings, service, foundation, clients) for service in SERVICES},
+        own_databases={owner: _own_database(settings, owner, foundation, clients) for owner in OWNERS},
         broker=Broker(
             "broker",
             BrokerArgs(
@@ -85,6 +96,32 @@ def _database(settings: PlatformSettings, service: ServiceName, foundation: Foun
     )
 
 
+def _own_database(settings: PlatformSettings, owner: OwnerName, foundation: Foundation, clients: Clients) -> Database:
+    """Without a proxy, which takes no options of a connection, and without a reader."""
+    application = settings.applications.identity if owner == "identity" else settings.applications.analytics
+    chosen = application.database
+    return Database(
+        f"{owner}-database",
+        DatabaseArgs(
+            service=owner,
+            version=settings.database.version,
+            vpc_id=foundation.network.vpc_id,
+            subnet_ids=foundation.network.data_subnet_ids,
+            clients=clients,
+            instance_class=chosen.instance_class,
+            storage_gib=chosen.storage_gib,
+            max_storage_gib=chosen.max_storage_gib,
+            multi_az=chosen.multi_az,
+            backup_days=chosen.backup_days,
+            # A release starts one pod more before it ends one.
+            connections=(application.replicas + 1) * application.pool,
+            reader=False,
+        ),
+        secrets=foundation.secrets,
+        context=foundation.context,
+    )
+
+
 def _cache(version: str, purpose: Purpose, nodes: CacheNodes, foundation: Foundation, clients: Clients) -> Cache:
     return Cache(
         purpose.name.lower(),
@@ -106,9 +143,10 @@ def _cache(version: str, purpose: Purpose, nodes: CacheNodes, foundation: Founda
 def _rotate(foundation: Foundation, data: Data) -> None:
     """Every login that the stack makes gets a schedule; RDS rotates the masters itself."""
     schedule = foundation.rotation.schedule
-    for service, database in data.databases.items():
+    for service, database in data.every_database.items():
         schedule(f"{service}-database", database.service_secret, Rotator.POSTGRESQL, after=[database])
-        schedule(f"{service}-database-reader", database.reader_secret, Rotator.POSTGRESQL, after=[database])
+        if database.reader_secret:
+            schedule(f"{service}-database-reader", database.reader_secret, Rotator.POSTGRESQL, after=[database])
     for name, user in data.broker.users.items():
         schedule(f"broker-{name}", user, Rotator.RABBITMQ, after=[data.broker])
     schedule("broker-administrator", data.broker.administrator, Rotator.RABBITMQ, after=[data.broker])

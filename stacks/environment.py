@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
-from stacks import compute, data, edge, foundation, governance, observation, workloads
+from stacks import applications, compute, data, edge, foundation, governance, observation, workloads
 from stacks.settings import PlatformSettings
 
 # The addresses from which CloudFront calls origins (CloudFront Developer Guide, "Locations and IP address ranges of
@@ -49,6 +49,8 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     cluster = compute.build(settings, base)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
+    others = applications.build(settings, base, cluster, stores)
+    databases = stores.every_database
     callers = aws.ec2.get_managed_prefix_list_output(name=_CLOUDFRONT, opts=invoke).id
     way_in = edge.build(settings, base, cluster, services, callers=callers)
     observation.build(settings, base, cluster)
@@ -62,9 +64,11 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "stateMachineArn": services.saga.state_machine_arn,
         "stateMachineAliasArn": services.saga.alias_arn,
         "queueUrls": services.saga.queue_urls,
-        "databaseIds": {name: database.instance_id for name, database in stores.databases.items()},
-        "databaseSecretArns": {name: database.service_secret.arn for name, database in stores.databases.items()},
-        "readerSecretArns": {name: database.reader_secret.arn for name, database in stores.databases.items()},
+        "databaseIds": {name: database.instance_id for name, database in databases.items()},
+        "databaseSecretArns": {name: database.service_secret.arn for name, database in databases.items()},
+        "readerSecretArns": {
+            name: database.reader_secret.arn for name, database in databases.items() if database.reader_secret
+        },
         "brokerSecretArns": {
             "administrator": stores.broker.administrator.arn,
             **{name: secret.arn for name, secret in stores.broker.users.items()},
@@ -72,6 +76,7 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
         "cacheSecretArns": {purpose.name.lower(): cache.secret.arn for purpose, cache in stores.caches.items()},
         "rotationFunctions": base.rotation.function_names,
         "repositoryUrls": base.registry.repository_urls,
+        **others.outputs(),
         "planRoleArn": delivery.plan_role_arn,
         "applyRoleArn": delivery.apply_role_arn,
         "alarmTopicArn": base.context.alarm_topic_arn,

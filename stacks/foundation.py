@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pulumi_aws import secretsmanager
+
 from components.board import Board
 from components.context import Context
 from components.network import Network, NetworkArgs
@@ -11,6 +13,7 @@ from components.observability import OnCall
 from components.registry import Registry
 from components.rotation import Rotation, RotationArgs
 from components.secrets import Secrets
+from stacks.by_hand import about
 from stacks.settings import SERVICES, PlatformSettings
 
 
@@ -21,6 +24,8 @@ class Foundation:
     network: Network
     registry: Registry
     secrets: Secrets
+    database_authorities: secretsmanager.Secret
+    """Who signs the certificates of the databases, for pods that do not know RDS."""
     rotation: Rotation
 
 
@@ -45,6 +50,7 @@ def build(settings: PlatformSettings, context: Context) -> Foundation:
         network=network,
         registry=Registry("images", SERVICES, context=context),
         secrets=secrets,
+        database_authorities=secrets.external("database-authorities", about=about("database-authorities")),
         rotation=Rotation(
             "rotation",
             RotationArgs(

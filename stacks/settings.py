@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from components import addresses, aws_facts
+from components import addresses, aws_facts, realm
 from components.broker import Deployment
 from components.certificate import check_host
 from components.firewall import FirewallArgs
@@ -24,6 +24,9 @@ from components.network import Nat
 PROJECT = "event-platform"
 ServiceName = Literal["booking", "payment", "notification"]
 SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
+# Software of others with a database of its own.
+OwnerName = Literal["identity", "analytics"]
+OWNERS: tuple[OwnerName, ...] = get_args(OwnerName)
 # AWS Regions have three zones or more where we run; two is the least that survives the loss of one.
 Zones = Annotated[tuple[str, ...], Field(min_length=2, max_length=4)]
 Count = Annotated[int, Field(ge=1, le=100)]
@@ -133,6 +136,60 @@ class ServiceSettings(Settings):
         return self
 
 
+class OwnDatabaseSettings(Settings):
+    """The database of somebody else's software; its version is that of all databases."""
+
+    instance_class: str
+    storage_gib: Annotated[int, Field(ge=20)]
+    max_storage_gib: Annotated[int, Field(ge=22)]
+    multi_az: bool
+    backup_days: Annotated[int, Field(ge=1, le=35)]
+
+
+class ApplicationSettings(Settings):
+    """``image`` is repository:version@digest. ``configure`` lets a job bring the application to its document."""
+
+    image: str
+    replicas: Count
+    cpu: str
+    memory: str
+    configure: bool
+
+
+class IdentitySettings(ApplicationSettings):
+    """``url`` is its public address; ``app_links`` are where the mobile application is called back."""
+
+    url: str
+    pool: Annotated[int, Field(ge=2, le=100)]
+    web_origins: Annotated[tuple[str, ...], Field(min_length=1)]
+    app_links: Annotated[tuple[str, ...], Field(min_length=1)]
+    mail_from: str
+    database: OwnDatabaseSettings
+
+
+class SearchSettings(ApplicationSettings):
+    """``disk_gib`` is each node's own."""
+
+    disk_gib: Annotated[int, Field(ge=1)]
+
+
+class AnalyticsSettings(ApplicationSettings):
+    """``administrator`` is the e-mail address under which the set-up job signs in."""
+
+    url: str
+    pool: Annotated[int, Field(ge=2, le=100)]
+    administrator: str
+    database: OwnDatabaseSettings
+
+
+class ApplicationsSettings(Settings):
+    """Software of others that runs on the cluster."""
+
+    identity: IdentitySettings
+    search: SearchSettings
+    analytics: AnalyticsSettings
+
+
 class QuotaSettings(Settings):
     """The most that all pods of the namespace request together."""
 
@@ -204,6 +261,7 @@ class PlatformSettings(Settings):
     cache: CacheSettings
     secrets: SecretsSettings
     services: dict[ServiceName, ServiceSettings]
+    applications: ApplicationsSettings
     outside: OutsideSettings
     edge: EdgeSettings
     delivery: DeliverySettings
@@ -251,11 +309,29 @@ class PlatformSettings(Settings):
                 "edge.firewall.enforced lacks the lists of addresses, on-call could refuse nobody",
             ),
             (all(s.replicas >= 2 for s in self.services.values()), "a service has 1 replica, it needs 2 or more"),
+            *self._applications_survive(),
         )
         broken = [message for holds, message in rules if not holds]
         if broken:
             raise ValueError(f"{PROJECT}:production is true: {'; '.join(broken)}")
         return self
+
+    def _applications_survive(self) -> Iterator[tuple[bool, str]]:
+        chosen = self.applications
+        issuer = f"{chosen.identity.url}/realms/{realm.NAME}"
+        yield self.outside.issuer == issuer, f"outside.issuer is {self.outside.issuer}, it needs its own: {issuer}"
+        for name, application, least in (
+            ("identity", chosen.identity, 2),
+            ("search", chosen.search, 3),
+            ("analytics", chosen.analytics, 2),
+        ):
+            path, replicas = f"applications.{name}", application.replicas
+            yield replicas >= least, f"{path}.replicas is {replicas}, it needs {least}"
+            yield application.configure, f"{path}.configure is false, it needs what its document says"
+        for name, database in (("identity", chosen.identity.database), ("analytics", chosen.analytics.database)):
+            path, days = f"applications.{name}.database", database.backup_days
+            yield database.multi_az, f"{path}.multi_az is false, it needs a standby in another zone"
+            yield days >= 7, f"{path}.backup_days is {days}, it needs 7"
 
 
 def from_mapping(values: Mapping[str, Any], source: str) -> PlatformSettings:

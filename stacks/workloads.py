@@ -172,19 +172,26 @@ _DATABASE_URL = (
 
 
 def _migration(database: Database) -> SecretEnvironment:
-    """The owner's URL besides the service's: the migration makes the service's role. RDS's passwords need escaping."""
+    """The owner's URL besides those of the service and the reader, whose roles the migration makes.
+
+    RDS's passwords need escaping.
+    """
     owner = (
         "postgresql://{{ .owner_username }}:{{ .owner_password | urlquery }}@{{ .db_host }}:{{ .db_port }}"
         "/{{ .db_database }}?sslmode=verify-full"
     )
-    return SecretEnvironment(
-        sources={
-            **_all("db", database.service_secret, "username", "password", "host", "port", "database"),
-            "owner_username": (database.owner_secret_arn, "username"),
-            "owner_password": (database.owner_secret_arn, "password"),
-        },
-        variables={"DATABASE_URL": _DATABASE_URL, "MIGRATION_DATABASE_URL": owner},
-    )
+    variables = {"DATABASE_URL": _DATABASE_URL, "MIGRATION_DATABASE_URL": owner}
+    sources: dict[str, tuple[pulumi.Input[str], str]] = {
+        **_all("db", database.service_secret, "username", "password", "host", "port", "database"),
+        "owner_username": (database.owner_secret_arn, "username"),
+        "owner_password": (database.owner_secret_arn, "password"),
+    }
+    if database.reader_secret:
+        sources |= _all("reader", database.reader_secret, "username", "password")
+        variables["READER_DATABASE_URL"] = _DATABASE_URL.replace(".db_user", ".reader_user").replace(
+            ".db_pass", ".reader_pass"
+        )
+    return SecretEnvironment(sources=sources, variables=variables)
 
 
 def _all(prefix: str, secret: secretsmanager.Secret, *properties: str) -> Sources:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.functions.rotation import Store, rotate
+from components.functions.rotation_key import Key
 from components.functions.rotation_postgresql import PostgreSQL
 from components.functions.rotation_rabbitmq import RabbitMQ
 
@@ -20,6 +21,7 @@ Client = Callable[[str], Any]
 _STORES: Mapping[str, Callable[[Client], Store]] = {
     "rotation-postgresql": lambda client: PostgreSQL(client("secretsmanager")),
     "rotation-rabbitmq": lambda client: RabbitMQ(client("secretsmanager")),
+    "rotation-key": lambda _: Key(),
 }
 
 

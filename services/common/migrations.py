@@ -5,6 +5,7 @@ Safe to run twice and side by side: an advisory lock lets one run at a time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
@@ -20,16 +21,19 @@ log = logs.get(__name__)
 
 # An arbitrary constant, the same for everybody who migrates.
 _LOCK = 7_041_776
+# What services say to each other and have answered is nobody's report.
+_MESSAGES = ("outbox", "inbox", "idempotency_keys", "alembic_version")
 
 
 class SameRole(ValueError):
     """The service would run as the owner of its tables."""
 
 
-async def migrate(folder: Path, settings: MigrationSettings) -> None:
+async def migrate(folder: Path, settings: MigrationSettings, *, hidden: Sequence[str] = ()) -> None:
     """Bring the database to the newest revision in ``folder``; create or update the role named in DATABASE_URL.
 
-    That role may read and write rows and nothing else. Raises SameRole when both URLs name one role.
+    That role may read and write rows and nothing else; the one of READER_DATABASE_URL, if there is one, reads what is
+    no message and no column of ``hidden`` (``table.column``). Raises SameRole when both URLs name one role.
     """
     owner, service = settings.migration_database_url.get_secret_value(), settings.database_url.get_secret_value()
     known = database.arguments(service)
@@ -45,6 +49,9 @@ async def migrate(folder: Path, settings: MigrationSettings) -> None:
             await connection.commit()
             await connection.run_sync(_upgrade, folder)
             await connection.run_sync(_grant, known["user"], known["password"], known["database"])
+            if settings.reader_database_url:
+                reader = database.arguments(settings.reader_database_url.get_secret_value())
+                await connection.run_sync(_grant_reading, reader["user"], reader["password"], known["database"], hidden)
             await connection.commit()
     finally:
         await engine.dispose()
@@ -79,25 +86,52 @@ def _upgrade(connection: Connection, folder: Path) -> None:
     command.upgrade(config, "head")
 
 
-def _grant(connection: Connection, role: str, password: str, name: str) -> None:
-    # DDL takes no parameters: PostgreSQL's own format() quotes the identifiers and the literal.
-    def run(template: str, *values: str) -> None:
-        places = "".join(f", CAST(:v{i} AS text)" for i in range(len(values)))
-        quoted = connection.scalar(
-            text(f"SELECT format(CAST(:template AS text){places})"),
-            {"template": template, **{f"v{i}": value for i, value in enumerate(values)}},
-        )
-        connection.exec_driver_sql(str(quoted))
+def _run(connection: Connection, template: str, *values: str) -> None:
+    """DDL takes no parameters: PostgreSQL's own format() quotes the identifiers and the literal."""
+    places = "".join(f", CAST(:v{i} AS text)" for i in range(len(values)))
+    quoted = connection.scalar(
+        text(f"SELECT format(CAST(:template AS text){places})"),
+        {"template": template, **{f"v{i}": value for i, value in enumerate(values)}},
+    )
+    connection.exec_driver_sql(str(quoted))
 
-    exists = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
-    run("ALTER ROLE %I LOGIN PASSWORD %L" if exists else "CREATE ROLE %I LOGIN PASSWORD %L", role, password)
-    run("REVOKE ALL ON DATABASE %I FROM PUBLIC", name)
-    run("GRANT CONNECT ON DATABASE %I TO %I", name, role)
-    run("REVOKE ALL ON SCHEMA public FROM PUBLIC" if _owns_schema(connection) else "SELECT 1")
-    run("GRANT USAGE ON SCHEMA public TO %I", role)
-    run("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I", role)
-    run("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %I", role)
-    run("REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM %I", role)
+
+def _login(connection: Connection, login: str, password: str, name: str) -> str:
+    """A login that may connect and see what there is, and nothing of it; returns the role that grants are given to.
+
+    Logins take turns: the second is a member of the first, which has the rights of both.
+    """
+    role = login.removesuffix("_b")
+    for each in dict.fromkeys((role, login)):
+        if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": each}):
+            _run(connection, "CREATE ROLE %I", each)
+            if each != role:
+                _run(connection, "GRANT %I TO %I", role, each)
+    _run(connection, "ALTER ROLE %I LOGIN PASSWORD %L", login, password)
+    _run(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", name)
+    _run(connection, "GRANT CONNECT ON DATABASE %I TO %I", name, role)
+    _run(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC" if _owns_schema(connection) else "SELECT 1")
+    _run(connection, "GRANT USAGE ON SCHEMA public TO %I", role)
+    return role
+
+
+def _grant(connection: Connection, login: str, password: str, name: str) -> None:
+    role = _login(connection, login, password, name)
+    _run(connection, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I", role)
+    _run(connection, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %I", role)
+    _run(connection, "REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM %I", role)
+
+
+def _grant_reading(connection: Connection, login: str, password: str, name: str, hidden: Sequence[str]) -> None:
+    """Column by column, because a right to a table is a right to all of its columns."""
+    role = _login(connection, login, password, name)
+    _run(connection, "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %I", role)
+    columns = connection.execute(
+        text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
+    )
+    for table, column in columns.all():
+        if table not in _MESSAGES and f"{table}.{column}" not in hidden:
+            _run(connection, "GRANT SELECT (%I) ON %I TO %I", column, table, role)
 
 
 def _owns_schema(connection: Connection) -> bool:

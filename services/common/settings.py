@@ -45,9 +45,10 @@ class DatabaseSettings(ServiceSettings):
 
 
 class MigrationSettings(DatabaseSettings):
-    """The migration Job: the owner's URL, and the service's own URL whose role it creates."""
+    """The migration Job: the owner's URL, and the URLs of the service and of the reader, whose roles it creates."""
 
     migration_database_url: SecretStr
+    reader_database_url: SecretStr | None = None
 
 
 class BrokerSettings(DatabaseSettings):

@@ -9,6 +9,7 @@ import pytest
 
 from components.saga_definition import DECISIONS
 from stacks.processes import PROCESSES
+from stacks.settings import ApplicationsSettings
 from tests.conformance.runbook_names import ROOT, Unreadable, all_named, named
 
 SECTIONS = ("Meaning", "Impact", "Out of scope", "Diagnosis", "Mitigation", "Verify", "Roll back", "Escalate")
@@ -58,6 +59,7 @@ def test_a_runbook_can_be_typed_when_diagnosing_and_when_mitigating(document: Pa
 @each_document
 def test_workloads_that_a_runbook_names_exist(document: Path) -> None:
     workloads = {f"{service}-{entry.name}" for service, entries in PROCESSES.items() for entry in entries}
+    workloads |= set(ApplicationsSettings.model_fields)
     for name in re.findall(r"deploy/([a-z-]+)\b(?![$-])", document.read_text()):
         assert name in workloads, f"{name} is no Deployment of this platform"
 

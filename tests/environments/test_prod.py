@@ -12,7 +12,7 @@ from scripts import guard
 from scripts.deployment import ROOT, Failed
 from scripts.local import rehearsal
 from scripts.state import Resource
-from stacks.by_hand import SECRETS_SET_BY_HAND
+from stacks.by_hand import FIXED, SECRETS_SET_BY_HAND
 from tests.environments.conftest import Made, quiet
 from tests.environments.recorded import Recorded
 
@@ -182,10 +182,11 @@ class TestStatefulResourcesStay:
 
 
 class TestSecrets:
-    def test_each_rotates_or_is_set_by_hand(self, program: Recorded) -> None:
+    def test_each_rotates_or_is_set_by_hand_or_says_why_not(self, program: Recorded) -> None:
         rotating = {one["secretId"] for one in program.all("aws:secretsmanager/secretRotation:SecretRotation")}
         kept = {one.name for one in program.all("aws:secretsmanager/secret:Secret") if one.id not in rotating}
-        assert kept == set(SECRETS_SET_BY_HAND)
+        assert kept == set(SECRETS_SET_BY_HAND) | set(FIXED)
+        assert not set(SECRETS_SET_BY_HAND) & set(FIXED)
 
     def test_nobody_from_another_account_and_nobody_without_tls(self, program: Recorded) -> None:
         for one in program.all("aws:secretsmanager/secretPolicy:SecretPolicy"):
@@ -270,6 +271,30 @@ class TestCluster:
             "aws-sqs-queue",
             "rabbitmq",
         }
+
+
+class TestSoftwareOfOthers:
+    def test_it_is_there_with_a_pod_to_lose(self, program: Recorded) -> None:
+        found = {one["metadata"]["name"]: one["spec"] for one in program.kubernetes("Deployment", "StatefulSet")}
+        assert {name: found[name]["replicas"] for name in ("identity", "search", "analytics")} == {
+            "identity": 3,
+            "search": 3,
+            "analytics": 2,
+        }
+        budgets = {one["metadata"]["name"] for one in program.kubernetes("PodDisruptionBudget")}
+        assert budgets >= {"identity", "search", "analytics"}
+
+    def test_its_disks_are_encrypted_with_a_key_of_the_environment(self, program: Recorded) -> None:
+        [kind] = program.kubernetes("StorageClass")
+        assert (kind["parameters"]["type"], kind["parameters"]["encrypted"]) == ("gp3", "true")
+        keys = {one.outputs["arn"]: one.name for one in program.all("aws:kms/key:Key")}
+        assert keys[kind["parameters"]["kmsKeyId"]] == "cluster-addons-disks"
+
+    def test_tokens_are_of_the_issuer_that_runs_here(self, prod: Made) -> None:
+        outputs = prod.stack.outputs()
+        [api] = [one for one in prod.program.kubernetes("Deployment") if one["metadata"]["name"] == "booking-api"]
+        [container] = api["spec"]["template"]["spec"]["containers"]
+        assert {each["name"]: each.get("value") for each in container["env"]}["OIDC_ISSUER"] == outputs["issuer"]
 
 
 class TestNetwork:

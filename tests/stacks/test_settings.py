@@ -97,6 +97,13 @@ PRODUCTION_INVARIANTS = [
     ("edge.firewall", "enforced", ["blocked-addresses"], "on-call could refuse nobody"),
     (None, "log_retention_days", 7, "it keeps 90"),
     ("guardrails", "backup_days", 7, "it keeps daily backups for 35"),
+    ("applications.identity", "replicas", 1, "applications.identity.replicas is 1, it needs 2"),
+    ("applications.search", "replicas", 1, "applications.search.replicas is 1, it needs 3"),
+    ("applications.analytics", "replicas", 1, "applications.analytics.replicas is 1, it needs 2"),
+    ("applications.search", "configure", False, "it needs what its document says"),
+    ("applications.identity.database", "multi_az", False, "applications.identity.database.multi_az is false"),
+    ("applications.analytics.database", "backup_days", 1, "applications.analytics.database.backup_days is 1"),
+    ("outside", "issuer", "https://elsewhere.example.com", "it needs its own: https://identity.example.com/realms"),
 ]
 
 

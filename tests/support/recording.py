@@ -84,6 +84,11 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
     "aws:lb/loadBalancer:LoadBalancer": {"arnSuffix": "app/balancer/1", "dnsName": "internal-balancer.example"},
     "aws:lb/targetGroup:TargetGroup": {"arnSuffix": "targetgroup/one/1"},
     "aws:route53/zone:Zone": {"zoneId": "Z1", "nameServers": ["ns-1.example", "ns-2.example"]},
+    "aws:rds/instance:Instance": {
+        "address": "database.example.com",
+        "port": 5432,
+        "masterUserSecrets": [{"secretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!master"}],
+    },
 }
 
 

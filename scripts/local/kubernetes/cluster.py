@@ -15,30 +15,42 @@ from scripts.local.processes import Running, Server, await_ready, start
 MANAGER = "local-platform"
 NODE_GRACE = 20.0  # seconds; the agent gives pods five of them
 
-# What `external_secrets` may do: sync the objects of its API group to Secrets, and restart what reads them.
-_RULES: list[Object] = [
-    {
-        "apiGroups": ["external-secrets.io"],
-        "resources": ["externalsecrets", "secretstores", "clustersecretstores"],
-        "verbs": ["get", "list", "watch"],
-    },
-    {
-        "apiGroups": ["external-secrets.io"],
-        "resources": ["externalsecrets/status", "secretstores/status", "clustersecretstores/status"],
-        "verbs": ["get", "update", "patch"],
-    },
-    {
-        "apiGroups": [""],
-        "resources": ["secrets"],
-        "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
-    },
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
-    {
-        "apiGroups": ["apps"],
-        "resources": ["deployments", "statefulsets", "daemonsets"],
-        "verbs": ["get", "list", "patch"],
-    },
-]
+# What the loops beside the node may do. `external_secrets` syncs the objects of its API group to Secrets, and restarts
+# what reads them; `storage` makes the volumes that are claimed.
+_RULES: dict[str, list[Object]] = {
+    "external-secrets": [
+        {
+            "apiGroups": ["external-secrets.io"],
+            "resources": ["externalsecrets", "secretstores", "clustersecretstores"],
+            "verbs": ["get", "list", "watch"],
+        },
+        {
+            "apiGroups": ["external-secrets.io"],
+            "resources": ["externalsecrets/status", "secretstores/status", "clustersecretstores/status"],
+            "verbs": ["get", "update", "patch"],
+        },
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
+        },
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments", "statefulsets", "daemonsets"],
+            "verbs": ["get", "list", "patch"],
+        },
+    ],
+    "storage": [
+        {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "list", "watch"]},
+        {
+            "apiGroups": [""],
+            "resources": ["persistentvolumes"],
+            "verbs": ["get", "list", "watch", "create", "delete"],
+        },
+        {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["get", "list", "watch"]},
+    ],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +101,14 @@ class Cluster:
         ]
         return self._server("external-secrets", command)
 
+    def storage(self) -> Server:
+        """The loop that makes volumes."""
+        command: list[str | Path] = [
+            *(sys.executable, "-m", "scripts.local.kubernetes.storage", "--folder", self.state / "volumes"),
+            *("--kubeconfig", self.plane.kubeconfig("storage")),
+        ]
+        return self._server("storage", command)
+
     def start(self, *, with_parent: bool = False) -> Iterator[Running]:
         """Start everything; yields each part as it runs. Raises NotReady."""
         yield from self.plane.start(with_parent=with_parent)
@@ -99,6 +119,7 @@ class Cluster:
         asyncio.run(prepare(self.plane.kubeconfig()))
         agent = start(self.node(), with_parent=with_parent)
         yield agent
+        yield start(self.storage(), with_parent=with_parent)
         if server := self.external_secrets():
             yield start(server, with_parent=with_parent)
         await_ready(agent, lambda: node_ready(self.plane.kubeconfig()))
@@ -109,14 +130,15 @@ class Cluster:
 
 
 async def prepare(kubeconfig: Path) -> None:
-    """Grant the external-secrets loop its rights; safe to run again."""
+    """Grant the loops their rights; safe to run again."""
     async with Api(kubeconfig) as api:
-        path, name = "/apis/rbac.authorization.k8s.io/v1", "local-platform:external-secrets"
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}}
-        binding = {**role, "kind": "ClusterRoleBinding", "subjects": [{"kind": "User", "name": "external-secrets"}]}
-        binding["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
-        await api.apply(f"{path}/clusterroles/{name}", {**role, "rules": _RULES}, manager=MANAGER)
-        await api.apply(f"{path}/clusterrolebindings/{name}", binding, manager=MANAGER)
+        for user, rules in _RULES.items():
+            path, name = "/apis/rbac.authorization.k8s.io/v1", f"local-platform:{user}"
+            role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}}
+            binding = {**role, "kind": "ClusterRoleBinding", "subjects": [{"kind": "User", "name": user}]}
+            binding["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+            await api.apply(f"{path}/clusterroles/{name}", {**role, "rules": rules}, manager=MANAGER)
+            await api.apply(f"{path}/clusterrolebindings/{name}", binding, manager=MANAGER)
 
 
 def node_ready(kubeconfig: Path) -> bool:

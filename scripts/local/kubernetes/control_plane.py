@@ -79,7 +79,7 @@ class ControlPlane:
         return self.pki / "ca.crt"
 
     def kubeconfig(self, user: str = "admin") -> Path:
-        """The kubeconfig of ``admin``, ``node``, ``external-secrets``, ``controller-manager`` or ``scheduler``."""
+        """The kubeconfig of ``admin``, ``node``, ``external-secrets``, ``storage`` or one of its own parts."""
         return self.folder / f"{user}.kubeconfig"
 
     def prepare(self) -> None:
@@ -102,6 +102,7 @@ class ControlPlane:
             "admin": ("admin", "system:masters"),
             "node": (f"system:node:{NODE}", "system:nodes"),
             "external-secrets": ("external-secrets", None),
+            "storage": ("storage", None),
             "controller-manager": ("system:kube-controller-manager", None),
             "scheduler": ("system:kube-scheduler", None),
         }

@@ -141,7 +141,7 @@ def _start_node(layout: Layout, platform: parts.Platform) -> None:
 
 def _images(layout: Layout) -> dict[str, str]:
     """Build each service's image: its own folder and what all share, so that one changes without the others."""
-    shared = ("services/__init__.py", "services/contracts.py", "services/common")
+    shared = ("services/__init__.py", "services/contracts.py", "services/common", "services/setup")
     return {
         service: images.build(ROOT, layout.images, Path(sys.executable), paths=[*shared, f"services/{service}"])
         for service in SERVICES

@@ -20,6 +20,7 @@ from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
 from scripts.toolchain import kubernetes
+from stacks.by_hand import SECRETS_SET_BY_HAND
 
 REGION, ACCOUNT, ENVIRONMENT = "eu-west-3", "123456789012", "local"
 
@@ -80,6 +81,12 @@ def plan(layout: Layout, block: str) -> Platform:
                     "booking-signing": {"key": _signing_key()},
                     "payment-stripe": {"key": f"sk_test_{secrets.token_hex(16)}", "webhook": webhook_secret},
                     "notification-novu": {"key": secrets.token_hex(16)},
+                    # Their readers do not run here.
+                    **{
+                        name: dict.fromkeys(SECRETS_SET_BY_HAND[name], "not-used-locally")
+                        for name in ("identity-social", "identity-mail")
+                    },
+                    "database-authorities": {"bundle": authority.ca.read_text()},
                 }.items()
             },
         ),
@@ -110,6 +117,7 @@ def plan(layout: Layout, block: str) -> Platform:
                 **{part.server.name: part.kind for part in started},
                 "node": "Kubernetes node",
                 "external-secrets": "external-secrets (stand-in)",
+                "storage": "storage driver (stand-in)",
             },
         ),
     )

@@ -19,6 +19,7 @@ from moto import mock_aws
 from redis import Redis
 
 from components.functions.rotation import NotRotatable, Store, rotate
+from components.functions.rotation_key import Key
 from components.functions.rotation_postgresql import PostgreSQL
 from components.functions.rotation_rabbitmq import RabbitMQ as RabbitMQUsers
 from components.functions.rotation_valkey import Valkey
@@ -161,6 +162,31 @@ def test_a_cache_user_has_the_old_password_until_the_next_rotation(folder: Path,
         with pytest.raises(NotRotatable, match="WRONGPASS"):
             store.try_out({**value(client, arn), "password": "first"})
         admin.close()
+
+
+def test_a_key_is_followed_by_the_one_that_was_known_before_it(client: Any) -> None:
+    first, second = "a" * 32, "b" * 32
+    arn = kept(client, {"key": first, "next": second, "previous": "", "url": "http://search:8108"})
+    Enabled(client, arn).whole(Key())
+    turned = value(client, arn)
+    assert (turned["previous"], turned["key"], turned["url"]) == (first, second, "http://search:8108")
+    assert turned["next"] not in (first, second)
+    Enabled(client, arn).whole(Key())
+    assert value(client, arn)["key"] == turned["next"]
+
+
+@pytest.mark.parametrize("following", ["a" * 32, "short"])
+def test_a_key_that_is_no_other_or_too_short_never_becomes_the_current_one(client: Any, following: str) -> None:
+    class Repeating(Key):
+        """Draws the same again."""
+
+        def following(self, current: dict[str, str], password: str) -> dict[str, str]:
+            return super().following(current, following)
+
+    arn = kept(client, {"key": "b" * 32, "next": "a" * 32, "previous": ""})
+    with pytest.raises(NotRotatable, match="the same, or shorter than 24"):
+        Enabled(client, arn).whole(Repeating())
+    assert value(client, arn)["key"] == "b" * 32
 
 
 class Broken:

@@ -159,3 +159,29 @@ def test_the_state_of_the_stack_and_boto3_agree(workspace: Workspace, client: Cl
     assert {subnet["SubnetId"]: subnet["SubnetArn"] for subnet in listed} == told
     workspace.destroy()
     assert client("ec2").describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"] == []
+
+
+MANAGED = """
+aws.rds.Instance("kept", engine="postgres", engine_version="17", instance_class="db.t4g.micro", allocated_storage=20,
+    username="kept_owner", manage_master_user_password=True, storage_encrypted=True, skip_final_snapshot=True,
+    backup_retention_period={days})
+"""
+
+
+def test_a_changed_database_keeps_the_secret_that_rds_made_and_takes_it_along_when_it_goes(
+    workspace: Workspace, client: Client
+) -> None:
+    def secrets() -> set[str]:
+        listed = client("secretsmanager").list_secrets()["SecretList"]
+        return {found["Name"] for found in listed if found["Name"].startswith("rds!")}
+
+    before = secrets()
+    workspace.program(MANAGED.format(days=1))
+    workspace.up()
+    [made] = secrets() - before
+    workspace.program(MANAGED.format(days=2))
+    changed = workspace.up()
+    assert changed.steps["update"] == 1, changed.output
+    assert secrets() - before == {made}
+    workspace.destroy()
+    assert secrets() == before

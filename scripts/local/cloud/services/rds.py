@@ -94,6 +94,12 @@ ROWS = (
                     "DBInstanceIdentifier": "id",
                     "ApplyImmediately": Literal(True),
                     "Engine": Literal(None),
+                    # Moto makes another secret each time that it is told so; RDS keeps the one that there is.
+                    "ManageMasterUserPassword": lambda s: (
+                        s["manageMasterUserPassword"]
+                        if s.old.get("manageMasterUserPassword") != s["manageMasterUserPassword"]
+                        else None
+                    ),
                     "CloudwatchLogsExportConfiguration": lambda s: (
                         {
                             "EnableLogTypes": s.get("enabledCloudwatchLogsExports", []),
@@ -106,7 +112,7 @@ ROWS = (
                         else None
                     ),
                 },
-                uses=("enabledCloudwatchLogsExports",),
+                uses=("enabledCloudwatchLogsExports", "manageMasterUserPassword"),
             ),
         ),
         delete=by(

@@ -19,8 +19,7 @@ _STAND_INS = {
     "redis": "a real Redis server of the local platform stands for it",
     "valkey": "a real Redis server of the local platform stands for it",
     "rabbitmq": "a real RabbitMQ server of the local platform stands for it",
-    "keycloak": "a real Keycloak of the local platform stands for it, where one was started",
-    "typesense": "a real Typesense of the local platform stands for it, where one was started",
+    "keycloak": "the local platform's own issuer of tokens stands for it",
     "prometheus": "a real Prometheus of the local platform stands for it, where one was started",
 }
 

@@ -98,7 +98,7 @@ _RULES: dict[str, Callable[[Object], Verdict]] = {
 }
 # Kinds that the real provider waits for and that nothing local brings about.
 _NOBODY = {
-    "PersistentVolumeClaim": "no storage provisioner runs locally, so the claim stays unbound",
+    "PersistentVolumeClaim": "it is bound when a pod with a place claims it",
     "Ingress": "no load balancer runs locally, so the Ingress gets no address",
 }
 
