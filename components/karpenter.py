@@ -63,8 +63,10 @@ class KarpenterArgs:
     needed_memory_gib: int
 
     def __post_init__(self) -> None:
-        for name in ("cpu", "memory_gib"):
-            limit, needed = getattr(self, name), getattr(self, f"needed_{name}")
+        for name, limit, needed in (
+            ("cpu", self.cpu, self.needed_cpu),
+            ("memory_gib", self.memory_gib, self.needed_memory_gib),
+        ):
             if limit < needed:
                 raise ValueError(
                     f"cluster.limits.{name} is {limit} and quota.{name} {needed}; pods within their quota would wait "

@@ -57,7 +57,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
         image=pulumi.Output.concat(image, "@", digest),
         namespace=compute.namespace.name,
         cluster_name=compute.cluster.name,
-        surroundings=Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.public),
+        surroundings=Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.intra),
     )
     made = Applications(
         identity=_identity(settings, foundation, compute, data, setting),

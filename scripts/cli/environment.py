@@ -13,7 +13,8 @@ from scripts import graph as picture
 from scripts.cli import console
 from scripts.cli.update import AsJson, explained, opened
 from scripts.cost import prices
-from scripts.cost.estimate import NoPrice, estimate, planned
+from scripts.cost.estimate import estimate, planned
+from scripts.cost.prices import NoPrice
 
 StackName = Annotated[str, typer.Argument(help="A stack of the backend in use: dev or prod.")]
 StateFile = Annotated[

@@ -146,6 +146,10 @@ class Estimate:
             "read": str(prices.READ),
             "total": round(self.total, 2),
             "components": {name: round(usd, 2) for name, usd in self.components().items()},
+            "pieces": [
+                {"component": line.component, "piece": line.piece, "count": line.count, "usd": round(line.usd, 2)}
+                for line in self.lines
+            ],
             "byUse": dict(sorted(self.by_use.items())),
         }
 

@@ -98,9 +98,9 @@ def test_services_count_what_an_objective_is_measured_by(objective: slo.Objectiv
     for counter in (objective.good, objective.all):
         name, _, selector = counter.partition("{")
         assert name in known, name
-        labels = dict(re.findall(r'(\w+)[=!~]+"([^"]*)"', selector))
+        chosen = dict(re.findall(r'(\w+)[=!~]+"([^"]*)"', selector))
         # Prometheus adds these from the labels of the pod.
-        own = {label for label in labels if not label.startswith("app_kubernetes_io_")} - {"le"}
+        own = {label for label in chosen if not label.startswith("app_kubernetes_io_")} - {"le"}
         assert own <= known[name], counter
-        if "le" in labels:
-            assert labels["le"] in edges[name], f"{counter}: buckets end at {sorted(edges[name])}"
+        if "le" in chosen:
+            assert chosen["le"] in edges[name], f"{counter}: buckets end at {sorted(edges[name])}"

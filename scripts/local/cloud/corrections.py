@@ -8,7 +8,6 @@ from typing import Any
 
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.secretsmanager.models import SecretsManagerBackend
-from moto.sqs.responses import SQSResponse
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
@@ -48,7 +47,8 @@ def _a_condition_that_does_not_hold_takes_its_statement_out() -> None:
     """
     judge = IAMPolicyStatement.is_action_permitted
 
-    def judged(self: Any, action: str, resource: str = "*", principal: Any = None, known: Any = None) -> Any:
+    def judged(self: Any, action: str, resource: str = "*", principal: Any = None, *values: Any, **named: Any) -> Any:
+        known = values[0] if values else named.get("incoming_condition_values")
         conditions, allows = self._statement.get("Condition"), self._statement["Effect"] == "Allow"
         # Those of trust policies come with what they are compared with.
         if known:
@@ -69,17 +69,12 @@ def _holds(conditions: Mapping[str, Mapping[str, str | Iterable[str]]], *, allow
 
 
 def _requests_say_what_they_are_about() -> None:
-    """Queues, state machines and executions; of other requests moto does not tell policies the resource."""
-
-    def queue(self: Any) -> str:
-        url = _body(self).get("QueueUrl")
-        return f"arn:aws:sqs:{self.region}:{self.current_account}:{url.rsplit('/', 1)[-1]}" if url else "*"
+    """State machines and executions. Moto does it for queues itself, and for other requests not at all."""
 
     def machine(self: Any) -> str:
         body = _body(self)
         return str(body.get("stateMachineArn") or body.get("executionArn") or "*")
 
-    SQSResponse._determine_resource = queue  # type: ignore[attr-defined]
     StepFunctionResponse._determine_resource = machine  # type: ignore[attr-defined]
 
 
