@@ -10,5 +10,6 @@ from stacks.settings import from_config
 
 stack = pulumi.get_stack()
 settings = from_config(get_config_env(), f"Pulumi.{stack}.yaml")
-for name, value in environment.build(settings, region=pulumi.Config("aws").require("region")).items():
+made = environment.build(settings, region=pulumi.Config("aws").require("region"))
+for name, value in made.exported().items():
     pulumi.export(name, value)

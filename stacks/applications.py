@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
@@ -34,19 +33,6 @@ class Applications:
     identity: Identity
     search: Search
     analytics: Analytics
-
-    def outputs(self) -> dict[str, Any]:
-        """What services, scripts and people look up: addresses, and the secrets that go with them."""
-        return {
-            # What tokens name as their issuer, and the secret with which a service gets one of its own.
-            "issuer": self.identity.issuer,
-            "servicesClientSecretArn": self.identity.services_secret.arn,
-            # Inside the cluster; the keys are by use: reading, writing.
-            "searchUrl": self.search.application.url,
-            "searchSecretArns": {use: secret.arn for use, secret in self.search.keys.items()},
-            # Whoever shows a dashboard signs with this secret's key.
-            "embeddingSecretArn": self.analytics.embedding.arn,
-        }
 
 
 def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, data: Data) -> Applications:

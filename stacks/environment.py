@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
 from stacks import applications, compute, data, edge, foundation, governance, observation, workloads
+from stacks.outputs import Outputs
 from stacks.settings import PlatformSettings
 
 # The addresses from which CloudFront calls origins (CloudFront Developer Guide, "Locations and IP address ranges of
@@ -16,8 +15,8 @@ from stacks.settings import PlatformSettings
 _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 
 
-def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
-    """Make the environment that ``settings`` describe; returns its outputs by name."""
+def build(settings: PlatformSettings, *, region: str) -> Outputs:
+    """Make the environment that ``settings`` describe; returns its outputs."""
     provider = aws.Provider(
         "aws",
         region=region,
@@ -54,51 +53,52 @@ def build(settings: PlatformSettings, *, region: str) -> dict[str, Any]:
     callers = aws.ec2.get_managed_prefix_list_output(name=_CLOUDFRONT, opts=invoke).id
     way_in = edge.build(settings, base, cluster, services, callers=callers)
     observation.build(settings, base, cluster)
-    return {
-        "environment": settings.environment,
-        "region": region,
-        "vpcId": base.network.vpc_id,
-        "clusterName": cluster.cluster.name,
-        "kubeconfig": cluster.cluster.kubeconfig,
-        "namespace": cluster.namespace.name,
-        "stateMachineArn": services.saga.state_machine_arn,
-        "stateMachineAliasArn": services.saga.alias_arn,
-        "queueUrls": services.saga.queue_urls,
-        "databaseIds": {name: database.instance_id for name, database in databases.items()},
-        "databaseSecretArns": {name: database.service_secret.arn for name, database in databases.items()},
-        "readerSecretArns": {
+    return Outputs(
+        environment=settings.environment,
+        region=region,
+        vpc_id=base.network.vpc_id,
+        cluster_name=cluster.cluster.name,
+        kubeconfig=cluster.cluster.kubeconfig,
+        namespace=cluster.namespace.name,
+        state_machine_arn=services.saga.state_machine_arn,
+        state_machine_alias_arn=services.saga.alias_arn,
+        queue_urls=services.saga.queue_urls,
+        database_ids={name: database.instance_id for name, database in databases.items()},
+        database_secret_arns={name: database.service_secret.arn for name, database in databases.items()},
+        reader_secret_arns={
             name: database.reader_secret.arn for name, database in databases.items() if database.reader_secret
         },
-        "brokerSecretArns": {
+        broker_secret_arns={
             "administrator": stores.broker.administrator.arn,
             **{name: secret.arn for name, secret in stores.broker.users.items()},
         },
-        "cacheSecretArns": {purpose.name.lower(): cache.secret.arn for purpose, cache in stores.caches.items()},
-        "rotationFunctions": base.rotation.function_names,
-        "repositoryUrls": base.registry.repository_urls,
-        **others.outputs(),
-        "planRoleArn": delivery.plan_role_arn,
-        "applyRoleArn": delivery.apply_role_arn,
-        "alarmTopicArn": base.context.alarm_topic_arn,
-        # Alarms of what has no Region: CloudFront, its firewall and its certificate.
-        "globalAlarmTopicArn": way_in.alarm_topic_arn,
-        "domain": settings.edge.domain,
-        # To be delegated to by the parent's zone.
-        "nameServers": way_in.zone.name_servers,
-        "distributionId": way_in.edge.distribution_id,
-        "distributionDomain": way_in.edge.domain_name,
-        "firewallArn": way_in.firewall.arn,
-        "siteBucket": way_in.site.bucket,
-        # Whose key "current" names the release that visitors get.
-        "sitePointerArn": way_in.site.pointer_arn,
-        "edgeLogGroups": {"access": way_in.edge.log_group_name, "firewall": way_in.firewall.log_group_name},
-        "loadBalancerArn": way_in.balancer.arn,
-        "canaries": {
+        cache_secret_arns={purpose.name.lower(): cache.secret.arn for purpose, cache in stores.caches.items()},
+        rotation_functions=base.rotation.function_names,
+        repository_urls=base.registry.repository_urls,
+        issuer=others.identity.issuer,
+        services_client_secret_arn=others.identity.services_secret.arn,
+        search_url=others.search.application.url,
+        search_secret_arns={use: secret.arn for use, secret in others.search.keys.items()},
+        embedding_secret_arn=others.analytics.embedding.arn,
+        plan_role_arn=delivery.plan_role_arn,
+        apply_role_arn=delivery.apply_role_arn,
+        alarm_topic_arn=base.on_call.topic_arn,
+        global_alarm_topic_arn=way_in.alarm_topic_arn,
+        domain=settings.edge.domain,
+        name_servers=way_in.zone.name_servers,
+        distribution_id=way_in.edge.distribution_id,
+        distribution_domain=way_in.edge.domain_name,
+        firewall_arn=way_in.firewall.arn,
+        site_bucket=way_in.site.bucket,
+        site_pointer_arn=way_in.site.pointer_arn,
+        edge_log_groups={"access": way_in.edge.log_group_name, "firewall": way_in.firewall.log_group_name},
+        load_balancer_arn=way_in.balancer.arn,
+        canaries={
             name: {"rule": canary.rule_arn, "lease": canary.lease, **canary.target_group_arns}
             for name, canary in way_in.canaries.items()
         },
-        "canaryRollbackFunction": way_in.guard.function_name,
-    }
+        canary_rollback_function=way_in.guard.function_name,
+    )
 
 
 def _with_provider(args: pulumi.ResourceTransformArgs, provider: aws.Provider) -> pulumi.ResourceTransformResult | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pulumi_aws import cloudwatch, sqs
@@ -33,8 +34,9 @@ MARK = "kubernetes.io/cluster/dev-cluster"
 
 @pytest.mark.parametrize(("limit", "message"), [("cpu", r"limits\.cpu is 4"), ("memory_gib", r"memory_gib is 4")])
 def test_fewer_machines_than_pods_may_ask_for_are_refused(limit: str, message: str) -> None:
+    fewer: dict[str, Any] = {limit: 4}
     with pytest.raises(ValueError, match=message):
-        replace(ARGS, **{limit: 4})
+        replace(ARGS, **fewer)
 
 
 def test_the_spot_market_is_used_only_where_it_is_allowed() -> None:
