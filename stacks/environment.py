@@ -44,7 +44,7 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
         log_retention_days=settings.log_retention_days,
     )
     base = foundation.build(settings, context)
-    delivery = governance.build(settings, base.context)
+    account = governance.build(settings, base.context)
     cluster = compute.build(settings, base)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
@@ -80,8 +80,9 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
         search_url=others.search.application.url,
         search_secret_arns={use: secret.arn for use, secret in others.search.keys.items()},
         embedding_secret_arn=others.analytics.embedding.arn,
-        plan_role_arn=delivery.plan_role_arn,
-        apply_role_arn=delivery.apply_role_arn,
+        plan_role_arn=account.delivery.plan_role_arn,
+        apply_role_arn=account.delivery.apply_role_arn,
+        incident_role_arn=account.responder.role_arn,
         alarm_topic_arn=base.on_call.topic_arn,
         global_alarm_topic_arn=way_in.alarm_topic_arn,
         domain=settings.edge.domain,

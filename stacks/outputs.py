@@ -65,6 +65,8 @@ class Outputs:
     """The role that pipelines take to plan."""
     apply_role_arn: Text
     """The role that pipelines take to deploy."""
+    incident_role_arn: Text
+    """The role that the person on call takes."""
     alarm_topic_arn: Text
     """Where alarms go; on-call subscribes."""
     global_alarm_topic_arn: Text

@@ -33,7 +33,7 @@ def commands(text: str) -> Iterator[tuple[str, str, set[str]]]:
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL))
     for code in [*lines, *(" ".join(span.split()) for span in spans)]:
-        for service, operation, rest in re.findall(r"\baws ([a-z0-9-]+) ([a-z][a-z-]+)([^|]*)", code):
+        for service, operation, rest in re.findall(r"\baws ([a-z0-9-]+) ([a-z][a-z-]+)((?:(?!\baws )[^|])*)", code):
             yield service, operation, set(re.findall(r"(?<=\s)--[a-z-]+", rest))
 
 

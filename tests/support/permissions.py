@@ -29,12 +29,16 @@ def enforcing(cloud: running.Addresses) -> Iterator[None]:
 
 def taking(cloud: running.Addresses, role_arn: str) -> Callable[..., Any]:
     """Makes clients with the credentials of a role."""
+    make: Any = credentials(cloud, role_arn).client
+    return lambda service: make(service, endpoint_url=cloud.endpoint)
+
+
+def credentials(cloud: running.Addresses, role_arn: str) -> boto3.Session:
+    """A session of a role."""
     given = cloud.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
-    session = boto3.Session(
+    return boto3.Session(
         given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=cloud.region
     )
-    make: Any = session.client
-    return lambda service: make(service, endpoint_url=cloud.endpoint)
 
 
 def denied(call: Callable[..., Any], **parameters: Any) -> bool:

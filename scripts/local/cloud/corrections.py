@@ -11,6 +11,8 @@ from moto.secretsmanager.models import SecretsManagerBackend
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
+# Services that sign by another name than policies know them by; moto takes the one for the other.
+_CALLED = {"monitoring": "cloudwatch"}
 # arn:partition:states:region:account:stateMachine:name; an alias or a version follows after one more.
 _ARN_COLONS = 6
 
@@ -49,6 +51,8 @@ def _a_condition_that_does_not_hold_takes_its_statement_out() -> None:
 
     def judged(self: Any, action: str, resource: str = "*", principal: Any = None, *values: Any, **named: Any) -> Any:
         known = values[0] if values else named.get("incoming_condition_values")
+        service, _, operation = action.partition(":")
+        action = f"{_CALLED.get(service, service)}:{operation}"
         conditions, allows = self._statement.get("Condition"), self._statement["Effect"] == "Allow"
         # Those of trust policies come with what they are compared with.
         if known:
