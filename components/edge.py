@@ -3,6 +3,7 @@
 | path | from | cached |
 | --- | --- | --- |
 | /releases/* | the static site; its copy abroad when S3 here fails | for ever: these files never change |
+| where people sign in (``identity_paths``) | the load balancer | nothing |
 | what is the same for everybody (``shared_paths``: public reads, rendered pages) | the load balancer | a second |
 | the services (``service_paths``) | the load balancer, over a private connection of CloudFront's (VPC origin) | never |
 | everything else | the static site, whose function leads to the current release | until the pointer moves |
@@ -46,11 +47,12 @@ class EdgeArgs:
     balancer_dns_name: pulumi.Input[str]
     service_paths: Sequence[str]
     shared_paths: Sequence[str]
+    identity_paths: Sequence[str]
     connects: Sequence[str]
 
     def __post_init__(self) -> None:
         check_host(self.domain)
-        paths = [*self.shared_paths, *self.service_paths]
+        paths = [*self.shared_paths, *self.service_paths, *self.identity_paths]
         if wrong := [path for path in paths if not path.startswith("/") or path.startswith(f"/{RELEASES}")]:
             raise ValueError(
                 f"paths have {', '.join(wrong)}; each starts with a slash and leaves /{RELEASES} to the static site: "
@@ -84,7 +86,9 @@ class Edge(pulumi.ComponentResource):
         self._name, self._args, self._context = name, args, context
         self._child = pulumi.ResourceOptions(parent=self)
         policies = edge_policies.make(name, args.connects, context=context, opts=self._child)
-        first, *others = behaviours(args.service_paths, args.shared_paths, policies, leads=site.function_arn)
+        first, *others = behaviours(
+            args.service_paths, args.shared_paths, args.identity_paths, policies, leads=site.function_arn
+        )
         distribution = cloudfront.Distribution(
             name,
             enabled=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from components.edge_policies import CACHING_DISABLED, Policies
+from components.edge_policies import ALL_VIEWER, CACHING_DISABLED, Policies
 from components.static_site import RELEASES
 
 READS = ("GET", "HEAD", "OPTIONS")
@@ -27,7 +27,12 @@ def failover(first: str, second: str) -> dict[str, Any]:
 
 
 def behaviours(
-    service_paths: Sequence[str], shared_paths: Sequence[str], policies: Policies, *, leads: pulumi.Input[str]
+    service_paths: Sequence[str],
+    shared_paths: Sequence[str],
+    identity_paths: Sequence[str],
+    policies: Policies,
+    *,
+    leads: pulumi.Input[str],
 ) -> list[dict[str, Any]]:
     """The default first, then the others in the order in which CloudFront tries them; ``leads`` is the function."""
     static, headers = policies.static_cache, policies.headers
@@ -45,6 +50,7 @@ def behaviours(
             for role, cache, request, paths in (
                 ("shared", policies.shared_cache, policies.shared_request, shared_paths),
                 ("private", CACHING_DISABLED, policies.private_request, service_paths),
+                ("identity", CACHING_DISABLED, ALL_VIEWER, identity_paths),
             )
             for path in paths
         ),

@@ -6,6 +6,7 @@
 | shared | answers that are the same for everybody: public reads, rendered pages | as they say, a second by default, \
 a minute at most | query strings, language, the host |
 | private | everything else of the services | nothing | all headers, query strings, the cookies of the balancer |
+| identity | the pages on which people sign in | nothing | everything; they say themselves what a browser may do |
 
 A second is enough: a thousand buyers who look at one event are one request a second to booking.
 """
@@ -24,6 +25,8 @@ from components.context import Context
 # AWS's own policy that caches nothing, which needs no copy of ours (CloudFront Developer Guide, "Use managed cache
 # policies": CachingDisabled).
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+# And the one that passes everything on ("Use managed origin request policies": AllViewer).
+ALL_VIEWER = "216adef6-5c7f-47e4-b989-5492eafa07d3"
 # Seconds: two years, what the preload lists of browsers ask for at least is one.
 _HSTS_SECONDS = 63_072_000
 _DAY, _YEAR = 24 * 3600, 365 * 24 * 3600
@@ -53,8 +56,12 @@ def content_security_policy(connects: Sequence[str]) -> str:
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in rules.items())
 
 
-def security_headers(policy: str) -> dict[str, Any]:
-    """The headers that every answer has, whatever an origin says."""
+def security_headers(policy: str | None) -> dict[str, Any]:
+    """The headers that every answer has, whatever an origin says; without ``policy``, the origin says what pages do."""
+    of_pages: dict[str, Any] = {
+        "content_security_policy": {"content_security_policy": policy, "override": True},
+        "frame_options": {"frame_option": "DENY", "override": True},
+    }
     return {
         "strict_transport_security": {
             "access_control_max_age_sec": _HSTS_SECONDS,
@@ -62,10 +69,9 @@ def security_headers(policy: str) -> dict[str, Any]:
             "preload": True,
             "override": True,
         },
-        "content_security_policy": {"content_security_policy": policy, "override": True},
         "content_type_options": {"override": True},
-        "frame_options": {"frame_option": "DENY", "override": True},
         "referrer_policy": {"referrer_policy": "strict-origin-when-cross-origin", "override": True},
+        **(of_pages if policy else {}),
     }
 
 
@@ -121,7 +127,7 @@ def make(name: str, connects: Sequence[str], *, context: Context, opts: pulumi.R
         role: cloudfront.ResponseHeadersPolicy(
             f"{name}-{role}",
             name=f"{prefix}-{role}",
-            security_headers_config=_typed(security_headers(csp)),
+            security_headers_config=_typed(security_headers(None if role == "identity" else csp)),
             custom_headers_config=(
                 _typed({"items": [{"header": "Cache-Control", "value": kept, "override": True}]}) if kept else None
             ),
@@ -134,6 +140,7 @@ def make(name: str, connects: Sequence[str], *, context: Context, opts: pulumi.R
             ("releases", f"public, max-age={_YEAR}, immutable"),
             ("shared", None),
             ("private", None),
+            ("identity", None),
         )
     }
     return Policies(

@@ -72,7 +72,7 @@ class IdentityArgs:
         if parts.scheme != "https" or not parts.hostname or parts.path:
             raise ValueError(
                 f"url is {self.url!r}; it is the issuer of every token: https and a host, without a path, like "
-                "https://identity.example.com"
+                "https://tickets.example.com"
             )
         if not 2 <= self.pool <= 100:
             raise ValueError(f"pool is {self.pool}; each pod needs 2 to 100 connections")
@@ -82,6 +82,8 @@ class Identity(pulumi.ComponentResource):
     """Keycloak, its administrator, the secret of the services' client, its realm and its alarms."""
 
     application: Application
+    service: str
+    """The Kubernetes Service on its port 8080."""
     issuer: str
     """What tokens name as their issuer: the services' OIDC_ISSUER."""
     administrator: secretsmanager.Secret
@@ -101,6 +103,7 @@ class Identity(pulumi.ComponentResource):
         super().__init__("platform:identity:Identity", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
+        self.service = name
         self.issuer = f"{args.url}/realms/{realm_document.NAME}"
         self.administrator = secrets.key(f"{name}-administrator", about="Client of Keycloak's set-up job")
         self.services_secret = secrets.keep(

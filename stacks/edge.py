@@ -1,4 +1,4 @@
-"""The way in: firewall, CloudFront, load balancer, and a canary for each service that has an API."""
+"""The way in: firewall, CloudFront, load balancer, where people sign in, and a canary for each service with an API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from components.firewall import Firewall, FirewallArgs
 from components.hosted_zone import HostedZone
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.observability import OnCall
+from components.route import Route, RouteArgs
 from components.static_site import StaticSite
+from stacks.applications import Applications
 from stacks.compute import Compute
 from stacks.foundation import Foundation
 from stacks.processes import PROCESSES, Entrypoint
@@ -28,6 +30,10 @@ from stacks.workloads import Workloads
 API = "/api"
 # Public reads that every buyer makes at once when a sale opens: the same answer for all of them, for a second.
 SHARED = (f"{API}/booking/events/*",)
+# What the world sees of Keycloak; its administration is not among it (Keycloak documentation, "Configuring a reverse
+# proxy", "Exposed path recommendations").
+IDENTITY = ("/realms/*", "/resources/*")
+_IDENTITY_PRIORITY = 50
 # Rules of the balancer: ten places for each service, so that a new one moves none.
 _FIRST, _PLACES = 100, 10
 
@@ -51,6 +57,7 @@ def build(
     foundation: Foundation,
     compute: Compute,
     services: Workloads,
+    others: Applications,
     *,
     callers: pulumi.Input[str],
 ) -> WayIn:
@@ -95,12 +102,30 @@ def build(
             balancer_dns_name=balancer.dns_name,
             service_paths=(f"{API}/*",),
             shared_paths=SHARED,
+            identity_paths=IDENTITY,
             connects=(f"{issuer.scheme}://{issuer.netloc}",),
         ),
         site=site,
         context=there,
         # A private connection is made to a balancer that listens.
         opts=pulumi.ResourceOptions(depends_on=[balancer]),
+    )
+    Route(
+        "sign-in",
+        RouteArgs(
+            paths=IDENTITY,
+            priority=_IDENTITY_PRIORITY,
+            service=others.identity.service,
+            port=pod.API_PORT,
+            alive=urlsplit(others.identity.issuer).path,
+            namespace=compute.namespace.name,
+            vpc_id=foundation.network.vpc_id,
+            listener_arn=balancer.listener_arn,
+        ),
+        context=here,
+        opts=pulumi.ResourceOptions(
+            providers={"kubernetes": compute.cluster.kubernetes}, depends_on=[compute.operators, others.identity]
+        ),
     )
     canaries = {
         service: _canary(service, entry, number, balancer, foundation, compute, services)

@@ -51,7 +51,7 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
     others = applications.build(settings, base, cluster, stores)
     databases = stores.every_database
     callers = aws.ec2.get_managed_prefix_list_output(name=_CLOUDFRONT, opts=invoke).id
-    way_in = edge.build(settings, base, cluster, services, callers=callers)
+    way_in = edge.build(settings, base, cluster, services, others, callers=callers)
     observation.build(settings, base, cluster)
     return Outputs(
         environment=settings.environment,

@@ -318,7 +318,11 @@ class PlatformSettings(Settings):
 
     def _applications_survive(self) -> Iterator[tuple[bool, str]]:
         chosen = self.applications
-        issuer = f"{chosen.identity.url}/realms/{realm.NAME}"
+        issuer, seen = f"{chosen.identity.url}/realms/{realm.NAME}", f"https://{self.edge.domain}"
+        yield (
+            chosen.identity.url == seen,
+            f"applications.identity.url is {chosen.identity.url}, people sign in at {seen}",
+        )
         yield self.outside.issuer == issuer, f"outside.issuer is {self.outside.issuer}, it needs its own: {issuer}"
         for name, application, least in (
             ("identity", chosen.identity, 2),

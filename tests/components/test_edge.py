@@ -9,9 +9,10 @@ from pulumi_aws import acm, cloudfront, cloudwatch, ec2, iam, lb, route53, s3
 from components.certificate import Certificate, CertificateArgs
 from components.edge import Edge, EdgeArgs
 from components.edge_behaviours import ALL, READS
-from components.edge_policies import content_security_policy
+from components.edge_policies import content_security_policy, security_headers
 from components.hosted_zone import HostedZone
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.route import Route, RouteArgs
 from components.static_site import StaticSite, written_once
 from tests.support.recording import CONTEXT, PLACE, Recorded, Recording, record
 
@@ -24,6 +25,7 @@ ARGS = EdgeArgs(
     balancer_arn="arn:balancer",
     balancer_dns_name="internal-balancer.example",
     service_paths=["/api/*"],
+    identity_paths=["/realms/*"],
     shared_paths=["/api/booking/events/*"],
     connects=["https://identity.example.com"],
 )
@@ -87,7 +89,7 @@ class TestTheDistribution:
         assert found["*"]["allowedMethods"] == found["/releases/*"]["allowedMethods"] == list(READS)
 
     def test_public_reads_are_tried_before_the_rest_of_the_services(self, distribution: dict[str, Any]) -> None:
-        assert list(behaviours(distribution)) == ["/releases/*", "/api/booking/events/*", "/api/*", "*"]
+        assert list(behaviours(distribution)) == ["/releases/*", "/api/booking/events/*", "/api/*", "/realms/*", "*"]
 
     def test_only_pages_go_through_the_function_files_of_a_release_are_found_directly(
         self, distribution: dict[str, Any]
@@ -294,3 +296,38 @@ class TestTheLoadBalancer:
     def test_one_zone_is_refused(self) -> None:
         with pytest.raises(ValueError, match="subnet_ids are 1; a load balancer needs two"):
             replace(BALANCER, subnet_ids=["subnet-1"])
+
+
+class TestWherePeopleSignIn:
+    ARGS = RouteArgs(
+        paths=["/realms/*", "/resources/*"],
+        priority=50,
+        service="identity",
+        port=8080,
+        alive="/realms/platform",
+        namespace="platform",
+        vpc_id="vpc-1",
+        listener_arn="listener",
+    )
+
+    def test_its_paths_and_no_others_lead_there(self) -> None:
+        made = record(lambda: Route("sign-in", self.ARGS, context=CONTEXT))
+        rule = made.one(lb.ListenerRule, "sign-in")
+        assert rule.inputs["conditions"] == [{"pathPattern": {"values": ["/realms/*", "/resources/*"]}}]
+        [binding] = [one for one in made.resources if one.type.endswith(":TargetGroupBinding")]
+        assert binding.inputs["spec"]["serviceRef"] == {"name": "identity", "port": 8080}
+
+    @pytest.mark.parametrize("path", ["/", "/*", "admin"])
+    def test_a_path_that_leads_everything_there_is_refused(self, path: str) -> None:
+        with pytest.raises(ValueError, match="would lead everything to identity"):
+            replace(self.ARGS, paths=[path])
+
+    @pytest.mark.parametrize("paths", [[], [f"/{number}/*" for number in range(6)]])
+    def test_more_paths_than_a_rule_takes_are_refused(self, paths: list[str]) -> None:
+        with pytest.raises(ValueError, match="takes 1 to 5"):
+            replace(self.ARGS, paths=paths)
+
+    def test_pages_of_identity_say_themselves_what_a_browser_may_do_but_never_without_tls(self) -> None:
+        headers = security_headers(None)
+        assert "content_security_policy" not in headers
+        assert headers["strict_transport_security"]["override"]

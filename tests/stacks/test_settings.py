@@ -103,7 +103,8 @@ PRODUCTION_INVARIANTS = [
     ("applications.search", "configure", False, "it needs what its document says"),
     ("applications.identity.database", "multi_az", False, "applications.identity.database.multi_az is false"),
     ("applications.analytics.database", "backup_days", 1, "applications.analytics.database.backup_days is 1"),
-    ("outside", "issuer", "https://elsewhere.example.com", "it needs its own: https://identity.example.com/realms"),
+    ("applications.identity", "url", "https://elsewhere.example.com", "people sign in at https://tickets.example.com"),
+    ("outside", "issuer", "https://elsewhere.example.com", "it needs its own: https://tickets.example.com/realms"),
 ]
 
 
