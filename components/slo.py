@@ -57,9 +57,10 @@ class Objective:
         return round(1 - self.target, 6)
 
     def errors(self, window: str) -> str:
-        """The share of bad events in ``window``, in PromQL; nothing at all is not bad."""
+        """The share of bad events in ``window``, in PromQL; nothing at all is not bad, nothing good is."""
         good, every = (f"sum(increase({counter}[{window}]))" for counter in (self.good, self.all))
-        return f"1 - ({good} / ({every} > 0))"
+        # Where nothing was ever good, its series does not exist, and a division by it would say nothing.
+        return f"1 - (({good} or vector(0)) / ({every} > 0))"
 
 
 def recorded(window: str) -> str:

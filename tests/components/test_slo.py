@@ -55,6 +55,12 @@ def test_a_fast_burn_pages_and_a_slow_one_waits_for_the_morning() -> None:
     )
 
 
+def test_where_nothing_was_ever_good_the_share_of_errors_is_whole_and_not_unknown() -> None:
+    assert OBJECTIVE.errors("5m") == (
+        '1 - ((sum(increase(answers_total{outcome="good"}[5m])) or vector(0)) / (sum(increase(answers_total[5m])) > 0))'
+    )
+
+
 def test_every_alert_says_where_its_runbook_is() -> None:
     links = {rule["annotations"]["runbook_url"] for rule in GROUP["rules"] if "alert" in rule}
     assert links == {f"{RUNBOOKS}/error_budget.md"}
