@@ -66,7 +66,7 @@ def rehearsing(
         )
         for part in cluster.start(with_parent=True):
             ending.callback(processes.stop, part)
-        yield Stack(name, folder, cloud, engine, settings=settings)
+        yield Stack(name, folder, cloud, engine, settings=settings, lasting=False)
 
 
 # What an account without an environment has none of: service, call, where its answer has names. What AWS itself goes on

@@ -37,8 +37,12 @@ class Stack(Deployment):
         settings: Mapping[str, Any] | None = None,
         extra_packs: tuple[Path, ...] = (),
         root: Path = ROOT,
+        lasting: bool = True,
     ) -> None:
         """``settings`` replace values of the stack file, by their path (``outside.issuer``); ``root`` is the checkout.
+
+        A stack that is not ``lasting`` has its state written at the end of a run alone: writing it after every step is
+        most of a large run, and matters only to whoever goes on after a crash.
 
         Raises Failed when there is no such stack.
         """
@@ -52,6 +56,7 @@ class Stack(Deployment):
             **cloud.environment(),
             "PULUMI_HOME": str(folder / "home"),
             "PYTHONPATH": str(root),
+            **({} if lasting else {"PULUMI_SKIP_CHECKPOINTS": "true"}),
         }
         workspace = environment.workspace(engine, folder / "project", self.environment)
         super().__init__(automation.Stack.create_or_select(name, workspace), packs)

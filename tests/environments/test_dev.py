@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.xdist_group("dev"), pytest.mark.timeout(600)]
 
 def test_dev_is_made_and_made_again_without_a_change(dev: Made) -> None:
     assert set(dev.changes) == {"create"}
-    assert set(dev.stack.up(quiet)) == {"same"}
+    assert set(dev.stack.make(quiet)) == {"same"}
 
 
 def test_dev_has_one_node_of_everything_and_nothing_is_protected(dev: Made) -> None:

@@ -366,7 +366,7 @@ class TestLife:
         assert prod.changes["create"] >= 300
 
     def test_a_second_run_changes_nothing(self, prod: Made) -> None:
-        assert set(prod.stack.up(quiet)) == {"same"}
+        assert set(prod.stack.make(quiet)) == {"same"}
 
     def test_an_update_that_would_replace_what_holds_data_is_refused_before_anything_changes(self, prod: Made) -> None:
         before = prod.stack.export()
