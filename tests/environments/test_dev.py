@@ -26,7 +26,7 @@ from stacks.settings import SERVICES
 from tests.environments.conftest import Made, quiet
 from tests.support.permissions import denied, enforcing, taking
 
-pytestmark = [pytest.mark.xdist_group("dev"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_dev_is_made_and_made_again_without_a_change(dev: Made) -> None:

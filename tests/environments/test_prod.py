@@ -16,7 +16,7 @@ from stacks.by_hand import FIXED, SECRETS_SET_BY_HAND
 from tests.environments.conftest import Made, quiet
 from tests.environments.recorded import Recorded
 
-pytestmark = [pytest.mark.xdist_group("prod"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 DATA = ("aws:rds/instance:Instance", "aws:mq/broker:Broker", "aws:elasticache/replicationGroup:ReplicationGroup")
 
 

@@ -14,7 +14,7 @@ from scripts.state import State
 from scripts.toolchain import pulumi
 from tests.environments.conftest import quiet
 
-pytestmark = [pytest.mark.xdist_group("upgrade"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from scripts.local.stack import Stack
 from scripts.toolchain import pulumi
 
 EVENTCTL = Path(sys.executable).with_name("eventctl")
-pytestmark = [pytest.mark.xdist_group("environments"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

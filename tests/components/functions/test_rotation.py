@@ -30,8 +30,6 @@ from scripts.local.servers.rabbitmq import ADMIN
 from services.common import database
 from tests.services.broker import PASSWORD, set_up
 
-pytestmark = pytest.mark.xdist_group("rotation")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from scripts.local.platform.layout import Layout, Record
 from scripts.toolchain import kubernetes, pulumi
 from tests.local.platform.support import PATIENCE, eventctl, mentioning
 
-pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(PATIENCE * 2)]
+pytestmark = pytest.mark.timeout(PATIENCE * 2)
 
 
 @dataclass(frozen=True)

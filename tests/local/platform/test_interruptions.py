@@ -16,7 +16,7 @@ from scripts.local.platform.layout import Layout
 from scripts.local.processes import eventually
 from tests.local.platform.support import EVENTCTL, PATIENCE, eventctl, mentioning, own_environment
 
-pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(PATIENCE * 2)]
+pytestmark = pytest.mark.timeout(PATIENCE * 2)
 
 
 @pytest.fixture(autouse=True)

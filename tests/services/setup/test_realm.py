@@ -22,7 +22,7 @@ from services.setup.documents import Refused
 from services.setup.realm import RealmSettings
 
 # Two processors that others use too: it starts in 20 to 60 seconds, and the first time it is fetched.
-pytestmark = [pytest.mark.xdist_group("keycloak"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 ARGS = RealmArgs(
     web_origins=["https://www.example.com"],
     app_links=["https://app.example.com/signed-in"],

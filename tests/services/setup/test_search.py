@@ -19,7 +19,7 @@ from services.setup import search
 from services.setup.documents import Refused
 from services.setup.search import SearchSettings
 
-pytestmark = [pytest.mark.xdist_group("typesense"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 KEYS = {"reading": ["reading-now", "reading-next", ""], "writing": ["writing-now"]}
 EVENT = {"id": "1", "name": "Rock gig", "organiser_id": "o", "starts_at": 1, "on_sale": True}
 
