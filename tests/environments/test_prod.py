@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from components import aws_facts
+from components import aws_facts, responder
 from scripts import guard
 from scripts.deployment import ROOT, Failed
 from scripts.local import rehearsal
@@ -237,6 +237,9 @@ class TestLeastPrivilege:
 
     def test_whatever_can_be_bound_to_a_resource_is(self, program: Recorded) -> None:
         for policy, statement in program.statements():
+            # Whoever is on call looks at everything; tests/local/cloud/test_incident_role.py holds the list.
+            if statement["Action"] == list(responder.LOOKS):
+                continue
             if statement["Effect"] == "Allow" and "*" in statement.get("Resource", []):
                 loose = [
                     action
@@ -345,15 +348,15 @@ class TestTheWayIn:
             assert all(":us-east-1:" in action for action in one["alarmActions"]), one.name
 
     def test_every_api_has_a_canary_whose_rules_have_places_of_their_own(self, program: Recorded) -> None:
-        rules = program.all("aws:lb/listenerRule:ListenerRule")
+        rules = [one for one in program.all("aws:lb/listenerRule:ListenerRule") if ":Canary$" in one.urn]
         assert len(rules) == 9
         assert len({one["priority"] for one in rules}) == 9
-        assert len(program.kubernetes("TargetGroupBinding")) == 6
+        assert len([one for one in program.kubernetes("TargetGroupBinding") if ":Canary$" in one.urn]) == 6
 
     def test_every_alarm_of_a_canary_leads_to_the_function_that_takes_it_back(self, program: Recorded) -> None:
         composites = {one.outputs["arn"] for one in program.all("aws:cloudwatch/compositeAlarm:CompositeAlarm")}
         patterns = [one["eventPattern"] for one in program.all("aws:cloudwatch/eventRule:EventRule")]
-        watched = {arn for pattern in patterns if pattern for arn in json.loads(pattern)["resources"]}
+        watched = {arn for pattern in patterns if pattern for arn in json.loads(pattern).get("resources", ())}
         assert len(composites) == 3
         assert watched == composites
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from moto.backup.models import BackupBackend
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.secretsmanager.models import SecretsManagerBackend
 from moto.stepfunctions.models import StepFunctionBackend
@@ -23,6 +24,7 @@ def apply() -> None:
     _a_condition_that_does_not_hold_takes_its_statement_out()
     _requests_say_what_they_are_about()
     _an_alias_names_its_machine()
+    _a_deleted_backup_plan_frees_its_name()
 
 
 def _current_version_is_the_default() -> None:
@@ -94,6 +96,18 @@ def _an_alias_names_its_machine() -> None:
         return describe(self, arn)
 
     StepFunctionBackend.describe_state_machine = described  # type: ignore[method-assign]
+
+
+def _a_deleted_backup_plan_frees_its_name() -> None:
+    """A plan that was deleted is history (DeleteBackupPlan, API reference); moto goes on counting it."""
+    delete = BackupBackend.delete_backup_plan
+
+    def deleted(self: Any, backup_plan_id: str) -> Any:
+        answer = delete(self, backup_plan_id)
+        del self.plans[backup_plan_id]
+        return answer
+
+    BackupBackend.delete_backup_plan = deleted  # type: ignore[method-assign]
 
 
 def _body(response: Any) -> dict[str, Any]:

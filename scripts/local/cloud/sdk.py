@@ -67,7 +67,11 @@ def model(token: str) -> Model:
     try:
         # The SDK's packages import each other lazily: two threads at it would see half of one.
         with _IMPORTING:
-            module = importlib.import_module(_pythonic(module_name))
+            where = _pythonic(module_name)
+            # The package first, by asking it for the name: a module that is imported before its package has loaded
+            # leaves the package for ever without what it was to take from the module.
+            getattr(importlib.import_module(where.rpartition(".")[0]), name, None)
+            module = importlib.import_module(where)
         resource = getattr(module, name)
     except (ImportError, AttributeError):
         raise NoSuchType(f"{token}: the installed pulumi_{package} has no such resource type") from None

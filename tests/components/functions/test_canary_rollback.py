@@ -59,7 +59,9 @@ def forward(weights: dict[str, int]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def balanced() -> Iterator[Balanced]:
+def balanced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Balanced]:
+    # Other tests of this process may have named a server for all of AWS; moto in the process answers only without.
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         ec2, elb = boto3.client("ec2", region_name=REGION), boto3.client("elbv2", region_name=REGION)
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
