@@ -228,7 +228,7 @@ class TestDefaults:
 class TestLeastPrivilege:
     # Calls that AWS cannot bind to a resource (Service Authorization Reference), besides reads of metadata.
     READS = ("Describe", "List")
-    UNBOUND = ("xray:", "logs:", "ec2:", "secretsmanager:GetRandomPassword", "kms:Decrypt")
+    UNBOUND = ("xray:", "logs:", "ec2:", "pricing:", "secretsmanager:GetRandomPassword", "kms:Decrypt")
 
     def test_no_role_may_do_everything(self, program: Recorded) -> None:
         for policy, statement in program.statements():
