@@ -17,10 +17,12 @@ from scripts.local.cloud.table import Scope
 def made(scope: Scope) -> None:
     """Create database and owner, or bring the owner's password up to date; point AWS's answers at the real server."""
     if scope["replicateSourceDb"] is not None:
-        # Moto copies all of the source; RDS does not hand its protection down.
-        rds_backends[scope.session.account][scope.region].databases[scope.id].deletion_protection = bool(
-            scope.get("deletionProtection")
-        )
+        # Moto copies all of the source. RDS hands down neither its protection nor its password: the source's secret
+        # would go with the first replica that goes.
+        replica = rds_backends[scope.session.account][scope.region].databases[scope.id]
+        replica.deletion_protection = bool(scope.get("deletionProtection"))
+        replica.manage_master_user_password = False
+        vars(replica).pop("master_user_secret", None)
         return
     if scope.get("manageMasterUserPassword"):
         _give_a_password(scope)
