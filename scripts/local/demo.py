@@ -15,7 +15,7 @@ from scripts.local.platform.layout import Record
 from scripts.local.processes import eventually
 
 # Seconds: a saga of five steps takes about three.
-_PATIENCE = 60
+_PATIENCE = 180
 _PRICE, _CAPACITY = 4200, 100
 # A test card of Stripe's that is never declined.
 CARD = "pm_card_visa"
