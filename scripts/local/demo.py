@@ -14,7 +14,7 @@ from scripts.local.platform import status
 from scripts.local.platform.layout import Record
 from scripts.local.processes import eventually
 
-# Seconds: a saga of five steps takes about three.
+# Seconds: a saga of five steps takes about three, and as many minutes on a machine that does much else.
 _PATIENCE = 180
 _PRICE, _CAPACITY = 4200, 100
 # A test card of Stripe's that is never declined.
