@@ -1,7 +1,8 @@
 """How a rule is written: a row that ties controls of the catalogue to a check, and how it becomes a policy of the SDK.
 
 An absent property is not the same as ``False`` or ``0``. A property that a preview does not know yet raises inside
-``props``: the SDK then reports that the rule could not be decided, and the update decides it.
+``props``: the rule then does not apply yet, quietly, and the update, which asks again
+before it makes anything, decides.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi_policy as sdk
+from pulumi_policy.proxy import UnknownValueError
 
 from policies import exemptions
 from policies.catalogue import Entry, entries
@@ -90,7 +92,13 @@ def _resource(one: Rule, check: Callable[[Properties], str | None]) -> Callable[
     wanted = frozenset(one.types)
 
     def validate(args: sdk.ResourceValidationArgs, report: sdk.ReportViolation) -> None:
-        if args.resource_type not in wanted or not (wrong := check(args.props)):
+        if args.resource_type not in wanted:
+            return
+        try:
+            wrong = check(args.props)
+        except UnknownValueError as unknown:
+            args.not_applicable(f"{unknown.message}; the update decides")
+        if not wrong:
             return
         if excused := exemptions.current().excuse(one.name, args.urn):
             args.not_applicable(excused)

@@ -103,7 +103,8 @@ RULES = [
         "Declare a RecorderStatus that is enabled",
     ),
     rule("log-own-key", "CKV CKV_AWS_158", present("kmsKeyId")),
-    rule("log-kept", "CKV CKV_AWS_66/338", at_least("retentionInDays", 30)),
+    rule("log-ends", "CKV CKV_AWS_66/338", at_least("retentionInDays", 1)),
+    rule("log-kept", "CKV CKV_AWS_66/338", at_least("retentionInDays", 30), resilience=True),
     rule("alarm-acts", "CKV CKV_AWS_319", not_false("actionsEnabled"), types=(_ALARM, _COMPOSITE)),
     rule(
         "alarm-has-runbook",

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from pulumi_policy import PolicyResource
 
-from policies.checks import ABSENT, Check, Judged, count, matching, never, none_of, not_false, not_true, one_of
+from policies.checks import (
+    ABSENT,
+    Check,
+    Judged,
+    count,
+    matching,
+    never,
+    none_of,
+    not_false,
+    not_matching,
+    not_true,
+    one_of,
+)
 from policies.kit import Rule, rule, stack_rule
 from policies.ports import closed, leaves_narrowly, only
-from policies.stacks import Companion, Exists, Resources, known, linked, of
+from policies.stacks import Companion, Exists, Resources, fulfils, known, linked, of
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
@@ -58,8 +70,7 @@ def only_public_subnets_route_out(resources: Resources) -> dict[str, str]:
 
 
 def _to_internet(table: PolicyResource) -> bool:
-    routes = known(table, "routes", ())
-    return any(str(route.get("gatewayId") or "").startswith("igw-") for route in routes or ())
+    return not fulfils(table, (not_matching("routes[].gatewayId", "^igw-", "igw-1", wanted="no internet gateway"),))
 
 
 RULES = [

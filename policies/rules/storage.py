@@ -8,13 +8,14 @@ from policies.checks import (
     matching,
     none_of,
     not_false,
+    not_matching,
     not_true,
     one_of,
     present,
 )
 from policies.documents import forbids, grants, not_public, principals
 from policies.kit import Rule, rule, stack_rule
-from policies.stacks import Companion, Resources, known, linked, of
+from policies.stacks import Companion, Resources, fulfils, linked, of
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
 _POLICY = "aws:s3/bucketPolicy:BucketPolicy"
@@ -46,14 +47,12 @@ def beside(name: str, ids: str, by: tuple[str, ...], *checks: Check, says: str, 
 
 def origins_exist(resources: Resources) -> dict[str, str]:
     """An origin that is a bucket of somebody else can be taken over when it goes."""
-    wrong = {}
-    for one in of(resources, "aws:cloudfront/distribution:Distribution"):
-        names = [str(origin.get("domainName")) for origin in known(one, "origins", ()) if origin is not None]
-        if any(".s3." in name for name in names) and not any(
-            each.resource_type in BUCKETS for each in linked(one, "origins")
-        ):
-            wrong[one.urn] = f"{one.name}: origins name a bucket that is not of this stack, they must name one that is"
-    return wrong
+    foreign = not_matching("origins[].domainName", r"\.s3\.", "site.s3.eu-west-3.amazonaws.com", wanted="no bucket")
+    return {
+        one.urn: f"{one.name}: origins name a bucket that is not of this stack, they must name one that is"
+        for one in of(resources, "aws:cloudfront/distribution:Distribution")
+        if not fulfils(one, (foreign,)) and not any(each.resource_type in BUCKETS for each in linked(one, "origins"))
+    }
 
 
 RULES = [
