@@ -1,0 +1,162 @@
+"""`eventctl policy`: what is enforced, why, what it covers, and how it judges a recorded state."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policies import exemptions
+from policies.catalogue import entries, waivers
+from policies.kit import Rule
+from policies.packs import PACKS, RULES
+from scripts import policy_catalogue, record
+from scripts.cli import console
+from scripts.policy import coverage as covering
+from scripts.policy import formats, judge
+
+app = typer.Typer(no_args_is_help=True, help="The policies: list, explain, what they cover, how they judge a state.")
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Format(StrEnum):
+    """How `check` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
+
+
+@app.command("list")
+def list_(
+    pack: Annotated[str, typer.Option(help=f"Only of this pack: {', '.join(PACKS)}.")] = "", as_json: _Json = False
+) -> None:
+    """Every policy with its controls, severity and level."""
+    if pack and pack not in PACKS:
+        console.fail(f"pack {pack!r} is not one of {', '.join(PACKS)}", code=2)
+    found = [_about(name, rule) for name, rules in PACKS.items() if pack in ("", name) for rule in rules]
+    if as_json:
+        console.as_json(found)
+        return
+    columns = ("policy", "pack", "severity", "level", "controls")
+    console.table(
+        columns,
+        [[one["policy"], one["pack"], one["severity"], one["level"], ", ".join(one["controls"])] for one in found],
+    )
+
+
+@app.command()
+def explain(
+    id: Annotated[str, typer.Argument(help="A policy, or a control such as 'FSBP RDS.3'.")], as_json: _Json = False
+) -> None:
+    """What a policy or a control asks, of what, why, and what to do."""
+    rules = [(name, rule) for name, rules in PACKS.items() for rule in rules if id == rule.name or id in rule.ids]
+    if not rules and id in waivers():
+        found: list[dict[str, Any]] = [{"control": id, "title": entries()[id].title, "waived": waivers()[id]}]
+    else:
+        found = [{**_about(name, rule), **_details(rule)} for name, rule in rules]
+    if not found:
+        console.fail(f"{id!r} is neither a policy nor a control; `eventctl policy list` names them", code=2)
+    if as_json:
+        console.as_json(found)
+        return
+    for one in found:
+        console.table(
+            ("", ""), [[key, ", ".join(value) if isinstance(value, list) else str(value)] for key, value in one.items()]
+        )
+
+
+@app.command()
+def coverage(as_json: _Json = False) -> None:
+    """What of the catalogue is proved or waived; ends 1 on a gap."""
+    found = covering.report()
+    wrong = covering.gaps(found)
+    if as_json:
+        console.as_json(found)
+    else:
+        console.out.print(
+            f"{found['rows']} rows: {found['covered']} covered by {found['policies']} policies, {found['waived']} waived"
+        )
+    if wrong:
+        console.fail("; ".join(wrong))
+
+
+@app.command()
+def check(
+    state: Annotated[
+        Path | None,
+        typer.Option(help="As `pulumi stack export` prints it; without it the recorded production.", exists=True),
+    ] = None,
+    pack: Annotated[str, typer.Option(help="Only by this pack.")] = "",
+    form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TABLE,
+    as_json: _Json = False,
+) -> None:
+    """Judge a recorded state; ends 1 on a mandatory violation. Every exemption that is used is told."""
+    try:
+        everything = judge.resources(_read(state))
+        rules = PACKS[pack] if pack else RULES
+        findings = judge.judge(rules, everything)
+    except (exemptions.Refused, KeyError, json.JSONDecodeError) as error:
+        console.fail(f"cannot judge: {error}", code=2)
+    excuses = exemptions.current()
+    if as_json or form is Format.JSON:
+        console.as_json(
+            {"findings": [asdict(one) for one in findings], "unused": [one.policy for one in excuses.unused()]}
+        )
+    elif form is Format.SARIF:
+        print(formats.sarif(rules, findings))
+    elif form is Format.JUNIT:
+        print(formats.junit(rules, findings))
+    else:
+        _tell(findings, len(everything), excuses)
+    if any(one.level == "mandatory" and not one.excused for one in findings):
+        raise typer.Exit(1)
+
+
+def _tell(findings: list[judge.Finding], count: int, excuses: exemptions.Exemptions) -> None:
+    wrong = [one for one in findings if not one.excused]
+    console.table(
+        ("policy", "level", "what"), [[one.policy, one.level, one.excused or one.message] for one in findings]
+    )
+    for one in excuses.expired():
+        console.err.print(
+            f"expired: {one.policy} of {one.urn}, {one.expires}; {one.owner} renews it or mends the resource"
+        )
+    for one in excuses.unused():
+        console.err.print(f"unused: {one.policy} of {one.urn}; it can be removed ({one.owner})")
+    console.out.print(
+        f"{count} resources, {len(RULES)} policies: {len(wrong)} violations, {len(findings) - len(wrong)} excused"
+    )
+
+
+def _read(state: Path | None) -> dict[str, Any]:
+    if state is None:
+        return record.read()
+    found: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
+    return dict(found.get("deployment", found))
+
+
+def _about(pack: str, rule: Rule) -> dict[str, Any]:
+    return {
+        "policy": rule.name,
+        "pack": pack,
+        "title": rule.control.title,
+        "severity": rule.control.severity,
+        "level": policy_catalogue.level(rule),
+        "controls": list(rule.ids),
+    }
+
+
+def _details(rule: Rule) -> dict[str, Any]:
+    return {
+        "types": list(rule.types),
+        "asks": [f"{key}: {entries()[key].how}" for key in rule.ids],
+        "remedy": rule.remedy,
+        "link": rule.control.link,
+        "exemptible": rule.name not in exemptions.NONE_ALLOWED,
+    }
