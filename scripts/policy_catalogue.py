@@ -5,7 +5,7 @@ It is read out of the tables that the packs are made of, so it says what is enfo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from policies import exemptions
 from policies.catalogue import entries, waivers
@@ -60,12 +60,12 @@ def _totals() -> str:
     )
 
 
-def _table(columns: Sequence[str], rows: Iterator[Sequence[str]] | map[Sequence[str]]) -> str:
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
-    return (
-        "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)])
-        + "\n"
-    )
+    for row in rows:
+        cells = (cell.replace("|", "\\|") for cell in row)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

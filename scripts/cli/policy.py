@@ -79,9 +79,8 @@ def coverage(as_json: _Json = False) -> None:
     if as_json:
         console.as_json(found)
     else:
-        console.out.print(
-            f"{found['rows']} rows: {found['covered']} covered by {found['policies']} policies, {found['waived']} waived"
-        )
+        told = f"{found['covered']} covered by {found['policies']} policies, {found['waived']} waived"
+        console.out.print(f"{found['rows']} rows: {told}")
     if wrong:
         console.fail("; ".join(wrong))
 
@@ -105,9 +104,8 @@ def check(
         console.fail(f"cannot judge: {error}", code=2)
     excuses = exemptions.current()
     if as_json or form is Format.JSON:
-        console.as_json(
-            {"findings": [asdict(one) for one in findings], "unused": [one.policy for one in excuses.unused()]}
-        )
+        unused = [f"{one.policy} of {one.urn}" for one in excuses.unused()]
+        console.as_json({"findings": [asdict(one) for one in findings], "unused": unused})
     elif form is Format.SARIF:
         print(formats.sarif(rules, findings))
     elif form is Format.JUNIT:
@@ -120,18 +118,14 @@ def check(
 
 def _tell(findings: list[judge.Finding], count: int, excuses: exemptions.Exemptions) -> None:
     wrong = [one for one in findings if not one.excused]
-    console.table(
-        ("policy", "level", "what"), [[one.policy, one.level, one.excused or one.message] for one in findings]
-    )
+    rows = [[one.policy, one.level, one.urn.rsplit("::", 1)[-1], one.excused or one.message] for one in findings]
+    console.table(("policy", "level", "resource", "what"), rows)
     for one in excuses.expired():
-        console.err.print(
-            f"expired: {one.policy} of {one.urn}, {one.expires}; {one.owner} renews it or mends the resource"
-        )
+        console.err.print(f"expired: {one.policy} of {one.urn}, {one.expires}: {one.owner} mends the resource")
     for one in excuses.unused():
-        console.err.print(f"unused: {one.policy} of {one.urn}; it can be removed ({one.owner})")
-    console.out.print(
-        f"{count} resources, {len(RULES)} policies: {len(wrong)} violations, {len(findings) - len(wrong)} excused"
-    )
+        console.err.print(f"unused: {one.policy} of {one.urn}: {one.owner} removes it")
+    told = f"{len(wrong)} violations, {len(findings) - len(wrong)} excused"
+    console.out.print(f"{count} resources, {len(RULES)} policies: {told}")
 
 
 def _read(state: Path | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 
 from policies.catalogue import FOLDER, entries, waivers
+from policies.kit import token
 from policies.packs import RULES
 from scripts import record
 from scripts.policy import judge
@@ -75,4 +76,4 @@ def _class(package: str, path: str, name: str, kind: str) -> bool:
         found = getattr(importlib.import_module(f"{package}.{path}"), name, None)
     except ImportError:
         return False
-    return isinstance(found, type) and issubclass(found, pulumi.Resource)
+    return isinstance(found, type) and issubclass(found, pulumi.Resource) and token(found) == kind
