@@ -19,7 +19,6 @@ from policies.catalogue import Entry, entries
 from policies.checks import Check, Judged, Properties
 
 StackCheck = Callable[[Sequence[sdk.PolicyResource]], Mapping[str, str]]
-Fix = Callable[[Properties], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,8 @@ class Rule:
     stack: StackCheck | None = None
     # Advisory until an environment's levels say otherwise: what makes production resilient costs money elsewhere.
     resilience: bool = False
-    fix: Fix | None = None
+    # Whether an environment may let the engine mend it: only what changes in place.
+    mends: bool = False
 
     @property
     def control(self) -> Entry:
@@ -50,7 +50,7 @@ def rule(
     types: Sequence[str] = (),
     remedy: str = "",
     resilience: bool = False,
-    fix: Fix | None = None,
+    mends: bool = False,
 ) -> Rule:
     """A rule on each resource of ``types``; without them, those of its first row of the catalogue."""
     keys = (ids,) if isinstance(ids, str) else tuple(ids)
@@ -61,7 +61,7 @@ def rule(
         remedy=remedy or check.remedy,
         check=check,
         resilience=resilience,
-        fix=fix,
+        mends=mends,
     )
 
 
@@ -84,8 +84,8 @@ def published(one: Rule) -> sdk.Policy:
     if one.stack is not None:
         return sdk.StackValidationPolicy(validate=_stack(one, one.stack), **_metadata(one))
     assert one.check is not None
-    fix = {"remediate": _remediation(one, one.fix)} if one.fix else {}
-    return sdk.ResourceValidationPolicy(validate=_resource(one, one.check), **fix, **_metadata(one))
+    fix = _remediation(one, one.check) if one.mends and isinstance(one.check, Check) else None
+    return sdk.ResourceValidationPolicy(validate=_resource(one, one.check), remediate=fix, **_metadata(one))
 
 
 def _resource(one: Rule, check: Callable[[Properties], str | None]) -> Callable[..., None]:
@@ -121,11 +121,15 @@ def _stack(one: Rule, check: StackCheck) -> Callable[..., None]:
     return validate
 
 
-def _remediation(one: Rule, fix: Fix) -> Callable[..., Any]:
+def _remediation(one: Rule, check: Check) -> Callable[..., Any]:
+    """The same inputs with a value that complies; the SDK asks for it only where the level is `remediate`."""
     wanted = frozenset(one.types)
+    head, _, rest = check.path.partition(".")
 
     def remediate(args: sdk.ResourceValidationArgs) -> Mapping[str, Any] | None:
-        return fix(args.props) if args.resource_type in wanted else None
+        if args.resource_type not in wanted or check(args.props) is None:
+            return None
+        return {**args.props, head: {**(args.props.get(head) or {}), rest: check.good} if rest else check.good}
 
     return remediate
 

@@ -20,7 +20,7 @@ from policies.kit import Rule, published
 
 def serve(name: str, rules: Sequence[Rule]) -> None:
     """Serve ``rules`` to the engine. Blocks for ever."""
-    protocol._PolicyAnalyzerServicer = judge_of(rules)  # type: ignore[misc,assignment]
+    protocol._PolicyAnalyzerServicer = judge_of(rules)  # type: ignore[misc]
     sdk.PolicyPack(
         name=name, enforcement_level=sdk.EnforcementLevel.MANDATORY, policies=[published(one) for one in rules]
     )

@@ -45,7 +45,7 @@ RULES = [
         "Declare a Trail of every Region",
     ),
     rule("trail-own-key", "FSBP CloudTrail.2", present("kmsKeyId")),
-    rule("trail-validated", "FSBP CloudTrail.4", is_true("enableLogFileValidation")),
+    rule("trail-validated", "FSBP CloudTrail.4", is_true("enableLogFileValidation"), mends=True),
     account_has(
         "account-volumes-encrypted",
         "FSBP EC2.7",

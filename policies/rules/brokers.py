@@ -10,7 +10,7 @@ USER = "aws:elasticache/user:User"
 
 RULES = [
     rule("broker-audited", "FSBP MQ.2", is_true("logs.audit").only_when("engineType", "ActiveMQ")),
-    rule("broker-patched", "FSBP MQ.3", is_true("autoMinorVersionUpgrade")),
+    rule("broker-patched", "FSBP MQ.3", is_true("autoMinorVersionUpgrade"), mends=True),
     rule(
         "broker-clustered",
         "SH MQ.6",
@@ -31,7 +31,7 @@ RULES = [
     rule(
         "cache-backed-up", "FSBP ElastiCache.1", at_least("snapshotRetentionLimit", 1), types=(GROUP,), resilience=True
     ),
-    rule("cache-patched", "FSBP ElastiCache.2", not_false("autoMinorVersionUpgrade")),
+    rule("cache-patched", "FSBP ElastiCache.2", not_false("autoMinorVersionUpgrade"), mends=True),
     rule("cache-fails-over", "FSBP ElastiCache.3", is_true("automaticFailoverEnabled"), resilience=True),
     rule("cache-encrypted", "FSBP ElastiCache.4", is_true("atRestEncryptionEnabled")),
     rule("cache-encrypted-in-transit", "FSBP ElastiCache.5", is_true("transitEncryptionEnabled")),

@@ -74,11 +74,11 @@ def _saga(**task: Any) -> dict[str, Any]:
 
 
 RULES = [
-    rule("machine-metadata-v2", "FSBP EC2.8", one_of("metadataOptions.httpTokens", "required")),
+    rule("machine-metadata-v2", "FSBP EC2.8", one_of("metadataOptions.httpTokens", "required"), mends=True),
     rule("machine-private", "FSBP EC2.9", not_true("associatePublicIpAddress")),
     rule("machine-one-interface", "FSBP EC2.17", count("networkInterfaces", 0, 1, absent_is_fine=True)),
     rule("template-private", "FSBP EC2.25", not_true("networkInterfaces[].associatePublicIpAddress")),
-    rule("template-metadata-v2", "FSBP EC2.170", one_of("metadataOptions.httpTokens", "required")),
+    rule("template-metadata-v2", "FSBP EC2.170", one_of("metadataOptions.httpTokens", "required"), mends=True),
     rule("template-metadata-near", "FSBP EC2.170", at_most("metadataOptions.httpPutResponseHopLimit", 2)),
     rule("template-encrypted", "FSBP EC2.181", is_true("blockDeviceMappings[].ebs.encrypted")),
     rule("group-in-two-zones", "FSBP AutoScaling.2", count("vpcZoneIdentifiers", 2), resilience=True),
@@ -129,7 +129,7 @@ RULES = [
         one_of("loggingConfiguration.level", "ERROR", "ALL", "FATAL"),
         remedy="Set loggingConfiguration with a level and a log group",
     ),
-    rule("saga-traced", "CKV CKV_AWS_284", is_true("tracingConfiguration.enabled")),
+    rule("saga-traced", "CKV CKV_AWS_284", is_true("tracingConfiguration.enabled"), mends=True),
     rule("saga-own-key", "HOUSE SFN-cmk", one_of("encryptionConfiguration.type", "CUSTOMER_MANAGED_KMS_KEY")),
     rule(
         "saga-safe",

@@ -111,7 +111,7 @@ RULES = [
         resilience=True,
     ),
     rule("database-cluster-iam", "FSBP RDS.12", is_true("iamDatabaseAuthenticationEnabled")),
-    rule("database-patched", "FSBP RDS.13", not_false("autoMinorVersionUpgrade")),
+    rule("database-patched", "FSBP RDS.13", not_false("autoMinorVersionUpgrade"), mends=True),
     stack_rule(
         "database-cluster-zones",
         "FSBP RDS.15",
@@ -120,12 +120,12 @@ RULES = [
         remedy="Add a second member in another zone",
         resilience=True,
     ),
-    rule("database-cluster-tags-snapshots", ("FSBP RDS.16", "FSBP RDS.47"), is_true("copyTagsToSnapshot")),
-    rule("database-tags-snapshots", "FSBP RDS.17", is_true("copyTagsToSnapshot")),
+    rule("database-cluster-tags-snapshots", ("FSBP RDS.16", "FSBP RDS.47"), is_true("copyTagsToSnapshot"), mends=True),
+    rule("database-tags-snapshots", "FSBP RDS.17", is_true("copyTagsToSnapshot"), mends=True),
     rule("database-cluster-admin-named", "FSBP RDS.24", none_of("masterUsername", "admin", "postgres")),
     rule("database-admin-named", "FSBP RDS.25", none_of("username", "admin", "postgres", "root")),
     rule("database-cluster-encrypted", "FSBP RDS.27", is_true("storageEncrypted")),
-    rule("database-cluster-patched", "FSBP RDS.35", not_false("autoMinorVersionUpgrade")),
+    rule("database-cluster-patched", "FSBP RDS.35", not_false("autoMinorVersionUpgrade"), mends=True),
     rule(
         "database-postgresql-logged",
         "FSBP RDS.36",
@@ -136,7 +136,7 @@ RULES = [
         "FSBP RDS.37",
         includes("enabledCloudwatchLogsExports", "postgresql").only_when("engine", "aurora-postgresql"),
     ),
-    rule("database-proxy-tls", "FSBP RDS.43", is_true("requireTls")),
+    rule("database-proxy-tls", "FSBP RDS.43", is_true("requireTls"), mends=True),
     rule("database-cluster-backed-up", "SH RDS.50", at_least("backupRetentionPeriod", 7), resilience=True),
     stack_rule(
         "database-forces-tls",

@@ -145,7 +145,7 @@ RULES = [
             remedy="Listen on HTTPS, or redirect to it",
         ),
     ),
-    rule("balancer-drops-bad-headers", "FSBP ELB.4", is_true("dropInvalidHeaderFields")),
+    rule("balancer-drops-bad-headers", "FSBP ELB.4", is_true("dropInvalidHeaderFields"), mends=True),
     rule("balancer-logged", "FSBP ELB.5", is_true("accessLogs.enabled")),
     rule("balancer-kept", "FSBP ELB.6", is_true("enableDeletionProtection"), resilience=True),
     rule("balancer-resists-desync", "FSBP ELB.12", none_of("desyncMitigationMode", "monitor")),

@@ -133,8 +133,8 @@ RULES = [
     ),
     rule("key-kept", "FSBP KMS.3", at_least("deletionWindowInDays", 30), resilience=True),
     rule("key-not-public", "FSBP KMS.5", not_public()),
-    rule("key-rotates", "CIS 4.6", is_true("enableKeyRotation")),
-    rule("key-enabled", "CKV CKV_AWS_227", not_false("isEnabled")),
+    rule("key-rotates", "CIS 4.6", is_true("enableKeyRotation"), mends=True),
+    rule("key-enabled", "CKV CKV_AWS_227", not_false("isEnabled"), mends=True),
     rule(
         "no-admin-policy",
         "FSBP IAM.1",

@@ -103,7 +103,7 @@ RULES = [
     ),
     endpoint("endpoint-ecr-api", "FSBP EC2.55", "ecr.api"),
     endpoint("endpoint-ecr-images", "FSBP EC2.56", "ecr.dkr"),
-    rule("subnet-assigns-no-public-ip", "FSBP EC2.15", not_true("mapPublicIpOnLaunch")),
+    rule("subnet-assigns-no-public-ip", "FSBP EC2.15", not_true("mapPublicIpOnLaunch"), mends=True),
     stack_rule(
         "network-acl-used",
         "FSBP EC2.16",
@@ -126,7 +126,7 @@ RULES = [
         "FSBP EC2.172",
         one_of("internetGatewayBlockMode", "block-bidirectional", "block-ingress"),
     ),
-    rule("interface-checks-source", "FSBP EC2.180", not_false("sourceDestCheck")),
+    rule("interface-checks-source", "FSBP EC2.180", not_false("sourceDestCheck"), mends=True),
     rule(
         "security-group-described", "CKV CKV_AWS_23", none_of("description", "Managed by Pulumi", absent_is_fine=False)
     ),

@@ -141,7 +141,13 @@ RULES = [
         types=("aws:cloudfront/distribution:Distribution", *BUCKETS),
         remedy="Take the domain name from the bucket",
     ),
-    rule("image-scanned", "FSBP ECR.1", is_true("imageScanningConfiguration.scanOnPush"), types=(_REPOSITORY,)),
+    rule(
+        "image-scanned",
+        "FSBP ECR.1",
+        is_true("imageScanningConfiguration.scanOnPush"),
+        types=(_REPOSITORY,),
+        mends=True,
+    ),
     rule(
         "image-tags-immutable",
         "FSBP ECR.2",

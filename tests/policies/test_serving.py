@@ -10,11 +10,13 @@ import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import analyzer_pb2
 
-from policies.kit import published
+from policies.checks import Check
+from policies.kit import Rule, published
 from policies.packs import RULES
 from policies.serving import judge_of
 from scripts import record
 from scripts.policy import judge
+from tests.policies.support import given
 
 QUEUE = "aws:sqs/queue:Queue"
 URN = f"urn:pulumi:dev::p::{QUEUE}::it"
@@ -112,3 +114,26 @@ def test_judging_all_of_production_takes_seconds(pack: Any) -> None:
     pack.AnalyzeStack(stack, None)
     # A preview of production takes tens of seconds; asked one by one, all policies would take longer than that.
     assert time.process_time() - began < 10
+
+
+MENDED = [rule for rule in RULES if rule.mends]
+
+
+@pytest.mark.parametrize("rule", MENDED, ids=lambda rule: rule.name)
+def test_what_an_environment_lets_the_engine_mend_complies_afterwards(rule: Rule) -> None:
+    check = rule.check
+    assert isinstance(check, Check)
+    one = judge_of(RULES)("platform", "0.0.1", [published(each) for each in RULES], sdk.EnforcementLevel.MANDATORY)
+    config = {rule.name: analyzer_pb2.PolicyConfig(enforcementLevel=analyzer_pb2.REMEDIATE)}
+    one.Configure(analyzer_pb2.ConfigureAnalyzerRequest(policyConfig=config), None)
+    broken = {**given(check, check.bad[0]), "kept": "as it is"}
+    (mended,) = one.Remediate(request(rule.types[0], broken), None).remediations
+    assert not mended.diagnostic
+    assert check(dict(mended.properties.items())) is None
+    assert mended.properties["kept"] == "as it is"
+    assert not one.Remediate(request(rule.types[0], given(check, check.good)), None).remediations
+
+
+def test_nothing_is_mended_unless_an_environment_says_so(pack: Any) -> None:
+    key = request("aws:kms/key:Key", {"enableKeyRotation": False})
+    assert not pack.Remediate(key, None).remediations
