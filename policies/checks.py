@@ -37,6 +37,8 @@ def looks_secret(value: Any) -> bool:
 
 def shown(path: str, value: Any) -> str:
     """``value`` as a message may tell it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # The engine's protocol knows no whole numbers.
     if value is ABSENT or value is None or isinstance(value, (bool, int, float)):
         return repr(value)
     if isinstance(value, str):
@@ -135,7 +137,7 @@ def at_least(path: str, least: int) -> Check:
     return Check(
         path=path,
         wanted=f"at least {least}",
-        accepts=lambda value: not isinstance(value, bool) and float(value) >= least,
+        accepts=lambda value: _number(value) >= least,
         good=least,
         bad=(least - 1, 0),
     )
@@ -144,7 +146,11 @@ def at_least(path: str, least: int) -> Check:
 def at_most(path: str, most: int) -> Check:
     """A number no greater than ``most``, and not 0."""
     return Check(
-        path=path, wanted=f"1 to {most}", accepts=lambda value: 1 <= float(value) <= most, good=most, bad=(most + 1, 0)
+        path=path,
+        wanted=f"1 to {most}",
+        accepts=lambda value: 1 <= _number(value) <= most,
+        good=most,
+        bad=(most + 1, 0),
     )
 
 
@@ -241,6 +247,12 @@ def count(path: str, least: int, most: int = 10_000, *, absent_is_fine: bool = F
         bad=([f"item-{number}" for number in range(least - 1 if least else most + 1)],),
         absent_is_fine=absent_is_fine,
     )
+
+
+def _number(value: Any) -> float:
+    """A number, or the one that a version begins with; what is neither is less than any."""
+    found = None if isinstance(value, bool) else re.match(r"\d+(\.\d+)?", str(value))
+    return float(found[0]) if found else -1.0
 
 
 def _empty(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from pulumi_aws import rds, sqs
@@ -56,3 +57,9 @@ def test_every_page_is_named_and_every_severity_is_known() -> None:
     for entry in entries().values():
         assert entry.link.startswith("https://"), entry.key
         assert entry.severity in ("low", "medium", "high", "critical"), entry.key
+
+
+def test_levels_are_of_policies_that_exist() -> None:
+    known = {"all", *(rule.name for rule in RULES)}
+    for file in (ROOT / "policies" / "levels").glob("*.json"):
+        assert set(json.loads(file.read_text())) <= known, file.name
