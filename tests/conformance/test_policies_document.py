@@ -59,7 +59,6 @@ def test_every_page_is_named_and_every_severity_is_known() -> None:
         assert entry.severity in ("low", "medium", "high", "critical"), entry.key
 
 
-def test_levels_are_of_policies_that_exist() -> None:
-    known = {"all", *(rule.name for rule in RULES)}
-    for file in (ROOT / "policies" / "levels").glob("*.json"):
-        assert set(json.loads(file.read_text())) <= known, file.name
+def test_production_makes_mandatory_what_is_advisory_elsewhere() -> None:
+    levels = json.loads((ROOT / "policies" / "levels" / "prod.json").read_text())
+    assert levels == {rule.name: "mandatory" for rule in RULES if rule.resilience}
