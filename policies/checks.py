@@ -19,6 +19,10 @@ class _Absent:
     def __repr__(self) -> str:
         return "absent"
 
+    def __bool__(self) -> bool:
+        """Nothing is there: ``or`` takes what stands behind it."""
+        return False
+
 
 ABSENT = _Absent()
 # A policy is given secrets in plain text: a value is shown only where neither name nor form suggests one.
