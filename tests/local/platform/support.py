@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 EVENTCTL = Path(sys.executable).with_name("eventctl")
-# Seconds: the platform is up in about 80 on two idle cores.
+# Seconds: the platform is up in about 200 on two idle cores.
 PATIENCE = 420
 
 
