@@ -7,7 +7,7 @@ here is found on the bill.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,9 +134,9 @@ class Estimate:
 
     def components(self) -> dict[str, float]:
         """US dollars a month by component, the dearest first."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for line in self.lines:
-            found[line.component] += line.usd  # type: ignore[assignment]
+            found[line.component] += line.usd
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def as_dict(self) -> dict[str, Any]:
@@ -157,12 +157,12 @@ class Estimate:
 def estimate(deployment: Mapping[str, Any]) -> Estimate:
     """What the resources of a state cost. Raises NoPrice for what costs and is in no table."""
     state, where = State(deployment), region(deployment)
-    pieces: Counter[tuple[str, str, str]] = Counter()
+    pieces: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     for one in state.resources:
         owner = state.component(one)
         name, kind = (owner.name, owner.type.rsplit(":", 1)[1]) if owner else (STACK, "")
         for key, count in _pieces(one):
-            pieces[name, kind, key] += count  # type: ignore[assignment]
+            pieces[name, kind, key] += count
     lines = [
         Line(name, kind, key, count, count * prices.monthly(key, where))
         for (name, kind, key), count in sorted(pieces.items())
