@@ -15,7 +15,7 @@ import pytest
 from services.common.database import arguments
 from stacks.settings import SERVICES
 from tests.conformance.runbook_names import ROOT
-from tests.services.conftest import Databases
+from tests.support.databases import Databases
 
 
 def statements() -> Iterator[tuple[str, str, str]]:

@@ -1,11 +1,10 @@
-"""Real servers for the whole session, a database of its own for each test."""
+"""The services' other servers for the whole session, and a pool on a fresh database of each."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,35 +13,16 @@ from urllib.request import Request, urlopen
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import SecretStr
 
 from scripts.local import processes
-from scripts.local.certificates import Authority
-from scripts.local.servers import postgres, rabbitmq
-from scripts.local.servers.postgres import Postgres
+from scripts.local.servers import rabbitmq
 from scripts.local.servers.rabbitmq import RabbitMQ
 from services.booking.ticket_codes import Signer
-from services.common import database, migrations
-from services.common.settings import MigrationSettings
+from services.common import database
 from tests.services.broker import Broker, set_up
+from tests.support.databases import Databases
 
 ROOT = Path(__file__).parents[2]
-OWNER, PASSWORD = "owner", "owner-password"
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the session's servers live; its authority is trusted by everything in this process."""
-    made = tmp_path_factory.mktemp("servers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(Authority(made).create().bundle))
-        yield made
-
-
-@pytest.fixture(scope="session")
-def postgres_server(folder: Path) -> Iterator[Postgres]:
-    with postgres.running(folder) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
@@ -55,64 +35,6 @@ def rabbitmq_server(folder: Path) -> Iterator[RabbitMQ]:
 def broker(rabbitmq_server: RabbitMQ) -> Broker:
     """Applies a topology to the server; answers with the URLs of its users."""
     return set_up(rabbitmq_server)
-
-
-@pytest.fixture(scope="session")
-def templates(postgres_server: Postgres) -> Callable[[str], str]:
-    """The name of a service's migrated template database, made at first use."""
-    made: dict[str, str] = {}
-
-    def template(service: str) -> str:
-        if service not in made:
-            name = f"template_{service}"
-            owner = postgres_server.create(name, f"{OWNER}_{service}", PASSWORD)
-            settings = MigrationSettings(
-                database_url=SecretStr(postgres_server.url(f"{service}_service", name, PASSWORD)),
-                migration_database_url=SecretStr(owner),
-            )
-            asyncio.run(migrations.migrate(ROOT / "services" / service / "migrations", settings))
-            made[service] = name
-        return made[service]
-
-    return template
-
-
-class Databases:
-    """Databases made for one test: ``service`` and ``owner`` give URLs of the least-privilege and the owning role."""
-
-    def __init__(self, server: Postgres, templates: Callable[[str], str]) -> None:
-        self._server, self._templates = server, templates
-        self.names: dict[str, str] = {}
-
-    async def create(self, service: str) -> str:
-        """A fresh database of ``service``; returns the URL of the service's role."""
-        template, name = self._templates(service), f"{service}_{uuid.uuid4().hex[:12]}"
-        admin = await asyncpg.connect(**database.arguments(self._server.admin_url))
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{OWNER}_{service}"')
-        await admin.close()
-        self.names[service] = name
-        return self.service(service)
-
-    def service(self, service: str) -> str:
-        return self._server.url(f"{service}_service", self.names[service], PASSWORD)
-
-    def owner(self, service: str) -> str:
-        return self._server.url(f"{OWNER}_{service}", self.names[service], PASSWORD)
-
-    async def drop(self) -> None:
-        admin = await asyncpg.connect(**database.arguments(self._server.admin_url))
-        for name in self.names.values():
-            await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await admin.close()
-
-
-@pytest.fixture
-async def databases(postgres_server: Postgres, templates: Callable[[str], str]) -> AsyncIterator[Databases]:
-    for service in ("booking", "payment", "notification"):
-        await asyncio.to_thread(templates, service)
-    made = Databases(postgres_server, templates)
-    yield made
-    await made.drop()
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """The aws provider: the tables of `services/` applied to one account.
 
 A create is checked by the SDK's types and botocore's model, made by moto, completed by further calls and read back;
-what
-AWS reports fills the outputs. A property that create takes and no update takes cannot be
-changed in place: that, the SDK's documentation and the table say what a change replaces.
+what AWS reports fills the outputs. A property that create takes and no update takes cannot be changed in place: that,
+the SDK's documentation and the table say what a change replaces.
 """
 
 from __future__ import annotations
@@ -122,6 +121,7 @@ class AwsBackend:
         faults.slow(resource.type, resource.name)
         if fault := faults.failure(resource.type, resource.name, half_way=False):
             raise CloudError(fault.code, fault.message, row.create.method)
+        _ask(row, scope, f"creating {resource.type} {resource.name!r}")
         answer = self._make(row, scope, resource)
         scope.id = identity(row, scope, answer)
         try:
@@ -242,6 +242,7 @@ class AwsBackend:
             scope.state.pop("tagsAll")
         if preview:
             return {**scope.state, **with_told(row, scope.state, state)}
+        _ask(row, scope, f"updating {resource.type} {resource.name!r}")
         changed = {changes.top(path) for path in changes.differences(old, new, ignore=ignore)}
         mending = bool(scope.state.pop("__partial", False))
         if uses_store(row):
@@ -386,6 +387,14 @@ class AwsBackend:
         tags = {"tagsAll": self._tags(inputs)} if "tagsAll" in model.outputs else {}
         state |= {"region": region, **row.defaults, **tags, **_public(inputs)}
         return {**state, **with_told(row, state, {})}
+
+
+def _ask(row: Row, scope: Scope, doing: str) -> None:
+    try:
+        for need in row.needs:
+            need(scope)
+    except Refused as refusal:
+        raise RuntimeError(f"{doing}: {refusal}") from refusal
 
 
 def _public(inputs: Properties) -> Properties:

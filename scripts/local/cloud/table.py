@@ -126,6 +126,8 @@ class Row:
     ignore_missing: Sequence[str] = ()
     checks: Sequence[Callable[[Scope], None]] = ()
     """Rules that AWS has and moto has not; each raises Refused."""
+    needs: Sequence[Callable[[Scope], None]] = ()
+    """What must exist when this is made or changed, which a plan does not ask AWS for; each raises Refused."""
     guards: Sequence[Callable[[Scope], None]] = ()
     """What must be gone before this can be deleted; each raises Refused."""
     made: Callable[[Scope], None] | None = None

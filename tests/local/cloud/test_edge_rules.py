@@ -70,7 +70,6 @@ def test_a_distribution_that_fits_is_taken() -> None:
         ("defaultCacheBehavior.targetOriginId", "nobody", "leads to 'nobody'"),
         ("defaultCacheBehavior.allowedMethods", ["GET", "HEAD", "POST"], "a group serves reads alone"),
         ("defaultCacheBehavior.cachePolicyId", None, "needs cachePolicyId"),
-        ("defaultCacheBehavior.cachePolicyId", "0123456789abcdef", "which does not exist"),
         ("originGroups.0.members", [{"originId": "home"}, {"originId": "mars"}], "it needs two of the origins"),
         ("orderedCacheBehaviors", [behaviour("home", pathPattern="/x")] * 2, "each may be there once"),
         ("viewerCertificate.acmCertificateArn", "arn:aws:acm:eu-west-3:123456789012:certificate/1", "us-east-1 alone"),
@@ -80,6 +79,16 @@ def test_a_distribution_that_fits_is_taken() -> None:
 )
 def test_a_distribution_that_could_not_work_is_refused(path: str, value: Any, says: str) -> None:
     assert says in refused("aws:cloudfront/distribution:Distribution", changed(path, value))
+
+
+def test_a_distribution_with_a_policy_that_is_not_there_is_planned_and_not_made() -> None:
+    inputs = changed("defaultCacheBehavior.cachePolicyId", "0123456789abcdef")
+    token = "aws:cloudfront/distribution:Distribution"
+    backend = AwsBackend(Session("http://127.0.0.1:9", "123456789012"), "eu-west-3")
+    resource = Resource(f"urn:pulumi:dev::x::{token}::one", token, "one")
+    assert refused(token, inputs) == ""
+    with pytest.raises(RuntimeError, match="cachePolicyId 0123456789abcdef, which does not exist"):
+        backend.create(resource, inputs, preview=False, timeout=10)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from services.booking.adapters import allocator, sweeper
 from services.booking.adapters.allocator import Allocator
 from services.booking.domain import KeyReused, Overloaded, SoldOut, UnknownTicketType
 from services.common import database
-from tests.services.conftest import Databases
 from tests.services.samples import on_sale, oversold, wish
+from tests.support.databases import Databases
 
 
 async def rush(pools: list[asyncpg.Pool], ticket_type: uuid.UUID, buyers: int, *, quantity: int = 1) -> Counter[str]:

@@ -20,8 +20,8 @@ from services.booking.entrypoints.api import create_app
 from services.booking.settings import ApiSettings
 from services.booking.ticket_codes import Signer
 from services.common.auth import Authenticator
-from tests.services.conftest import Databases
 from tests.services.samples import on_sale, ordered
+from tests.support.databases import Databases
 
 ISSUER = "http://127.0.0.1:9"
 Headers = dict[str, str]

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from services.common import database, migrations
 from services.common.settings import MigrationSettings
-from tests.services.conftest import ROOT, Databases
+from tests.services.conftest import ROOT
+from tests.support.databases import Databases
 
 
 @pytest.mark.parametrize(

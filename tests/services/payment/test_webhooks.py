@@ -16,7 +16,7 @@ from scripts.local.stripe.webhooks import signature
 from services.payment.adapters import webhooks
 from services.payment.entrypoints.api import LARGEST_WEBHOOK, create_app
 from services.payment.settings import ApiSettings
-from tests.services.conftest import Databases
+from tests.support.databases import Databases
 
 SECRET = "whsec_test_secret"
 EVENT = {

@@ -23,7 +23,8 @@ from services.common.settings import MigrationSettings
 from services.setup import analytics
 from services.setup.analytics import AnalyticsSettings
 from services.setup.documents import Refused
-from tests.services.conftest import PASSWORD, ROOT, Databases
+from tests.services.conftest import ROOT
+from tests.support.databases import PASSWORD, Databases
 
 LOGINS = {
     name: {"host": "db", "port": "5432", "database": name, "username": f"{name}_reader", "password": "reader's"}

@@ -79,6 +79,9 @@ def _policies(scope: Scope) -> None:
             id = each.get(key)
             if isinstance(id, str) and id.count("-") != 4 and id not in kept:
                 raise Refused(name, f"has {key} {id}, which does not exist")
+
+
+def _cached(scope: Scope) -> None:
     for name, each in _behaviours(scope):
         if each.get("cachePolicyId") is None and each.get("forwardedValues") is None:
             raise Refused(name, "needs cachePolicyId (or forwardedValues)")
@@ -141,7 +144,8 @@ ROWS = (
             "status": lambda s, _: "Deployed",
             "etag": lambda s, _: s.session.fresh(),
         },
-        checks=(_origins, _patterns, _abroad, _policies),
+        checks=(_origins, _patterns, _abroad, _cached),
+        needs=(_policies,),
         name=None,
     ),
     *(

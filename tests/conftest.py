@@ -1,0 +1,66 @@
+"""One PostgreSQL server for all tests of a worker, a database of its own for each test.
+
+It stands here, once, for everything below: a second authority that this process trusts would end the trust in the
+first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from scripts.deployment import ROOT
+from scripts.local.certificates import Authority
+from scripts.local.servers import postgres
+from scripts.local.servers.postgres import Postgres
+from services.common import migrations
+from services.common.settings import MigrationSettings
+from tests.support.databases import OWNER, PASSWORD, Databases
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the session's servers live; its authority is trusted by everything in this process."""
+    made = tmp_path_factory.mktemp("servers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(Authority(made).create().bundle))
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres_server(folder: Path) -> Iterator[Postgres]:
+    with postgres.running(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def templates(postgres_server: Postgres) -> Callable[[str], str]:
+    """The name of a service's migrated template database, made at first use."""
+    made: dict[str, str] = {}
+
+    def template(service: str) -> str:
+        if service not in made:
+            name = f"template_{service}"
+            owner = postgres_server.create(name, f"{OWNER}_{service}", PASSWORD)
+            settings = MigrationSettings(
+                database_url=SecretStr(postgres_server.url(f"{service}_service", name, PASSWORD)),
+                migration_database_url=SecretStr(owner),
+            )
+            asyncio.run(migrations.migrate(ROOT / "services" / service / "migrations", settings))
+            made[service] = name
+        return made[service]
+
+    return template
+
+
+@pytest.fixture
+async def databases(postgres_server: Postgres, templates: Callable[[str], str]) -> AsyncIterator[Databases]:
+    for service in ("booking", "payment", "notification"):
+        await asyncio.to_thread(templates, service)
+    made = Databases(postgres_server, templates)
+    yield made
+    await made.drop()
