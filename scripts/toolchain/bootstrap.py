@@ -42,7 +42,8 @@ def main() -> int:
     if uv is None:
         return 1
     print(f"installing the Python environment with {python}", flush=True)
-    target = ["--python", str(VENV / "bin" / "python")]
+    # Compiled now, also where PYTHONDONTWRITEBYTECODE would have every run compile Pulumi's SDKs again.
+    target = ["--compile-bytecode", "--python", str(VENV / "bin" / "python")]
     steps = [
         [*uv, "pip", "sync", "--quiet", "--require-hashes", *target, str(ROOT / "requirements.lock")],
         [*uv, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *target, "--editable", str(ROOT)],

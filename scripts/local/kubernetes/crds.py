@@ -8,6 +8,7 @@ the unpacked folder: it is there even when the module asks for a newer Go than t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import subprocess
 import zipfile
@@ -19,6 +20,7 @@ from typing import Final
 import yaml
 
 from scripts.local.kubernetes.api import Api, Object
+from scripts.toolchain import cache
 
 DOWNLOAD_SECONDS = 300
 PARALLEL = 8  # requests at a time; more only queue in the API server
@@ -81,8 +83,22 @@ _Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
 
 
 def definitions(project: str) -> list[Object]:
-    """The CustomResourceDefinitions of ``project`` that are used, a key of `SOURCES`. Raises Unavailable."""
+    """The CustomResourceDefinitions of ``project`` that are used, a key of `SOURCES`. Raises Unavailable.
+
+    They are read out of the module once and kept in the tool cache: the YAML of all takes seconds each time.
+    """
     source = SOURCES[project]
+    version = hashlib.sha256(repr(source).encode()).hexdigest()[:12]
+
+    def keep(folder: Path) -> None:
+        (folder / "definitions.json").write_text(json.dumps(_read(project, source)))
+
+    kept = cache.obtain(f"definitions-{project}", version, keep, lambda _: None)
+    found: list[Object] = json.loads((kept / "definitions.json").read_text())
+    return found
+
+
+def _read(project: str, source: Source) -> list[Object]:
     top = f"{source.module}@{source.version}/{source.folder}/"
     with zipfile.ZipFile(_download(project, source)) as module:
         names = [name for name in module.namelist() if name.startswith(top) and name.endswith(".yaml")]

@@ -43,9 +43,13 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
         try:
             if fresh:
                 _clear(layout, say)
-                start_parts(layout, say, done)
-            digests = _images(layout)
-            stack = open_stack(layout, engine, extra_packs=extra_packs, images=digests)
+            with ThreadPoolExecutor() as pool:
+                images = pool.submit(_images, layout)
+                if fresh:
+                    start_parts(layout, say, done)
+                digests = images.result()
+            # A first start that is killed is cleared away whole, so its state needs no writing before the end.
+            stack = open_stack(layout, engine, extra_packs=extra_packs, images=digests, lasting=not fresh)
             changes = stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
             _push_images(layout, stack, digests)
@@ -77,6 +81,7 @@ def open_stack(
     *,
     extra_packs: tuple[Path, ...] = (),
     images: dict[str, str] | None = None,
+    lasting: bool = True,
 ) -> Stack:
     """The platform's stack, with the addresses of the running parts and the digests of ``images``."""
     record = _record(layout)
@@ -87,7 +92,9 @@ def open_stack(
     }
     settings |= {f"services.{service}.image_digest": digest for service, digest in (images or {}).items()}
     cloud = Addresses.load(Path(record.cloud))
-    return Stack(parts.ENVIRONMENT, layout.folder, cloud, engine, settings=settings, extra_packs=extra_packs)
+    return Stack(
+        parts.ENVIRONMENT, layout.folder, cloud, engine, settings=settings, extra_packs=extra_packs, lasting=lasting
+    )
 
 
 def _whole(layout: Layout) -> bool:
@@ -109,23 +116,24 @@ def start_parts(layout: Layout, say: Say, done: Say) -> None:
     platform = parts.plan(layout, layout.claim_block())
     say(f"starting {len(platform.parts)} servers and Kubernetes")
     with ThreadPoolExecutor() as pool:
-        waits = []
+        waits = {}
         for part in platform.parts:
             running = processes.start(part.server)
             running.save(layout.parts)
-            wait = pool.submit(processes.await_ready, running, part.ready, timeout=120)
-            waits.append((part, wait))
+            waits[part.server.name] = pool.submit(processes.await_ready, running, part.ready, timeout=120)
             if part.gate:
-                wait.result()
+                waits[part.server.name].result()
         for running in platform.cluster.plane.start():
             running.save(layout.parts)
         done(f"kubernetes {platform.cluster.plane.url}")
-        for part, wait in waits:
+        say("waiting for the cloud and the node")
+        waits["cloud"].result()
+        _start_node(layout, platform)
+        done("node")
+        for part in platform.parts:
             say(f"waiting for {part.server.name}")
-            wait.result()
+            waits[part.server.name].result()
             done(f"{part.server.name} {part.url}".rstrip())
-    _start_node(layout, platform)
-    done("node")
     layout.write(platform.record)
 
 
