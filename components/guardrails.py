@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import accessanalyzer, budgets, ebs, ec2, guardduty
+from pulumi_aws import accessanalyzer, budgets, ebs, ec2, guardduty, s3
 
 from components.alarm import notice
 from components.context import Context
@@ -38,7 +38,7 @@ class GuardrailsArgs:
 
 
 class Guardrails(pulumi.ComponentResource):
-    """GuardDuty, Access Analyzer, the account's defaults for volumes and metadata, and a budget."""
+    """GuardDuty, Access Analyzer, the account's defaults for volumes, buckets and metadata, and a budget."""
 
     detector_id: pulumi.Output[str]
 
@@ -59,6 +59,14 @@ class Guardrails(pulumi.ComponentResource):
         # What somebody makes by hand gets what this program would have given it.
         ebs.EncryptionByDefault(name, enabled=True, opts=self._child)
         ebs.SnapshotBlockPublicAccess(name, state="block-all-sharing", opts=self._child)
+        s3.AccountPublicAccessBlock(
+            name,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
         ec2.InstanceMetadataDefaults(name, http_tokens="required", http_put_response_hop_limit=1, opts=self._child)
         self._budget(args.monthly_budget)
         self.register_outputs({"detector_id": self.detector_id})

@@ -13,6 +13,7 @@ from pulumi.automation import events
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKS = ("policies/platform",)
+_LEVELS = Path("policies", "levels")
 Say = Callable[[str], None]
 
 
@@ -99,23 +100,38 @@ class _Watcher:
         self._say(f"{self._doing}, {self._done} done: {kind} {name}")
 
 
+def levels(stack: str, root: Path = ROOT) -> Path:
+    """The file that says at which level each policy is enforced in ``stack``: its own, or the packs' defaults."""
+    own = root / _LEVELS / f"{stack}.json"
+    return own if own.exists() else root / _LEVELS / "default.json"
+
+
 class Deployment:
     """A stack of the program, whatever cloud its environment variables name."""
 
-    def __init__(self, stack: automation.Stack, packs: Sequence[str]) -> None:
-        """``packs`` are folders of policy packs; there is no way to run without those of the repository."""
-        self._stack, self._packs = stack, list(packs)
+    def __init__(self, stack: automation.Stack, *, root: Path = ROOT, extra_packs: Sequence[Path] = ()) -> None:
+        """Judged by the packs of the checkout in ``root``, which there is no way around, and ``extra_packs``."""
+        self._stack = stack
+        packs = [root / pack for pack in PACKS]
+        self._packs = [str(pack) for pack in (*packs, *extra_packs)]
+        # The engine takes one file of levels for each pack, or none at all.
+        self._levels = [
+            *[str(levels(stack.name, root)) for _ in packs],
+            *[str(levels("", root)) for _ in extra_packs],
+        ]
 
     def plan(self, say: Say) -> list[Step]:
         """Plan and judge; changes nothing. Returns every step but those that change nothing. Raises Failed."""
         with _telling(say, "planning and judging") as watcher:
-            self._stack.preview(on_event=watcher, policy_packs=self._packs)
+            self._stack.preview(on_event=watcher, policy_packs=self._packs, policy_pack_configs=self._levels)
         return watcher.steps
 
     def preview(self, say: Say) -> Mapping[str, int]:
         """Plan and judge; changes nothing. Returns resources by operation. Raises Failed."""
         with _telling(say, "planning and judging") as watcher:
-            summary = self._stack.preview(on_event=watcher, policy_packs=self._packs).change_summary
+            summary = self._stack.preview(
+                on_event=watcher, policy_packs=self._packs, policy_pack_configs=self._levels
+            ).change_summary
         return {str(getattr(kind, "value", kind)): count for kind, count in summary.items()}
 
     def drift(self, say: Say) -> list[Step]:
@@ -133,7 +149,12 @@ class Deployment:
     def make(self, say: Say) -> Mapping[str, int]:
         """Make what was planned and judged a moment ago. Returns resources by operation. Raises Failed."""
         with _telling(say, "creating and updating") as watcher:
-            summary = self._stack.up(on_event=watcher, policy_packs=self._packs).summary.resource_changes or {}
+            summary = (
+                self._stack.up(
+                    on_event=watcher, policy_packs=self._packs, policy_pack_configs=self._levels
+                ).summary.resource_changes
+                or {}
+            )
         return {str(getattr(kind, "value", kind)): count for kind, count in summary.items()}
 
     def destroy(self, say: Say) -> None:

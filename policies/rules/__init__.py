@@ -1,1 +1,1 @@
-"""The rules, one file per concern; each file lists its own in RULES."""
+"""The rules, one file for each concern; each file lists its own in RULES."""

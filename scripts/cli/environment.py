@@ -28,7 +28,7 @@ def graph(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the SVG here; else print it.")] = None,
 ) -> None:
     """Draw an environment as SVG, from the resources that it has."""
-    drawn = picture.svg(picture.dot(_deployment(stack, state), stack))
+    drawn = picture.svg(picture.dot(deployment(stack, state), stack))
     if output is None:
         print(drawn)
         return
@@ -45,7 +45,7 @@ def cost(
     """Estimate what an environment costs a month, by component; with --plan, and how that would change."""
     if plan and state is not None:
         console.fail("--plan needs the running stack, and --state is a file: give one of them", code=2)
-    running = _deployment(stack, state)
+    running = deployment(stack, state)
     try:
         now = estimate(running) if running.get("resources") else None
         after = now
@@ -74,7 +74,8 @@ def cost(
     )
 
 
-def _deployment(stack: str, state: Path | None) -> Mapping[str, Any]:
+def deployment(stack: str, state: Path | None) -> Mapping[str, Any]:
+    """The recorded state in the file ``state``, else that of ``stack`` in the backend; fails with the reason."""
     if state is not None:
         return _read(state)
     with explained(), console.progress() as progress:

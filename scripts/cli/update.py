@@ -13,7 +13,7 @@ from pulumi import automation
 
 from scripts import guard
 from scripts.cli import console
-from scripts.deployment import PACKS, ROOT, Deployment, Failed
+from scripts.deployment import ROOT, Deployment, Failed
 from scripts.toolchain import environment, pulumi
 from scripts.toolchain.cache import CannotObtain
 
@@ -76,7 +76,7 @@ def opened(name: str, progress: console.Progress) -> Deployment:
             f"stack {name!r} cannot be opened; `pulumi login` chooses the backend, `pulumi stack init {name}` makes it "
             f"there:\n{error}"
         ) from error
-    return Deployment(stack, [str(ROOT / pack) for pack in PACKS])
+    return Deployment(stack)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pulumi import automation
 
-from scripts.deployment import PACKS, ROOT, Deployment, Failed, Say
+from scripts.deployment import ROOT, Deployment, Failed, Say
 from scripts.local.cloud import recovery
 from scripts.local.cloud.running import Addresses
 from scripts.toolchain import environment
@@ -48,7 +48,6 @@ class Stack(Deployment):
         """
         self.name, self.folder, self._root = name, folder, root
         self.cloud = cloud
-        packs = [str(root / pack) for pack in PACKS] + [str(pack) for pack in extra_packs]
         _lay_out(root, name, folder / "project", settings or {})
         (folder / "state").mkdir(exist_ok=True)
         self.environment = {
@@ -59,7 +58,7 @@ class Stack(Deployment):
             **({} if lasting else {"PULUMI_SKIP_CHECKPOINTS": "true"}),
         }
         workspace = environment.workspace(engine, folder / "project", self.environment)
-        super().__init__(automation.Stack.create_or_select(name, workspace), packs)
+        super().__init__(automation.Stack.create_or_select(name, workspace), root=root, extra_packs=extra_packs)
 
     def settings(self, changed: Mapping[str, Any]) -> None:
         """Replace values of the stack file, by their path, for the runs that follow."""

@@ -14,7 +14,7 @@ def test_drift_names_the_resource_and_the_property_and_changes_neither_side(
 ) -> None:
     workspace.program('aws.sqs.Queue("tasks", visibility_timeout_seconds=60)\naws.sqs.Queue("other")')
     assert workspace.up().ok
-    deployment = Deployment(workspace.automated(), [])
+    deployment = Deployment(workspace.automated())
     assert deployment.drift(lambda _: None) == []
     url = workspace.resources()["tasks"]["outputs"]["url"]
     client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})
@@ -29,5 +29,5 @@ def test_what_was_removed_by_other_hands_is_found(workspace: Workspace, client: 
     workspace.program('aws.sqs.Queue("tasks")')
     assert workspace.up().ok
     client("sqs").delete_queue(QueueUrl=workspace.resources()["tasks"]["outputs"]["url"])
-    [found] = Deployment(workspace.automated(), []).drift(lambda _: None)
+    [found] = Deployment(workspace.automated()).drift(lambda _: None)
     assert (found.operation, found.name) == ("delete", "tasks")

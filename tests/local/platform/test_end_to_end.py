@@ -206,7 +206,7 @@ def test_a_violating_pack_stops_up_before_anything_changes(platform: Platform, t
 def test_destroy_leaves_nothing_in_the_cloud_and_down_leaves_nothing_on_the_machine(platform: Platform) -> None:
     engine = pulumi.find()
     assert engine is not None
-    stack = lifecycle.open_stack(platform.layout, engine)
+    stack = lifecycle.open_stack(platform.layout, engine, lasting=False)
     stack.destroy(lambda _: None)
     assert stack.export().get("resources", []) == []
     assert "QueueUrls" not in platform.aws("sqs").list_queues()
