@@ -100,9 +100,9 @@ class _Watcher:
         self._say(f"{self._doing}, {self._done} done: {kind} {name}")
 
 
-def levels(stack: str, root: Path = ROOT) -> Path:
-    """The file that says at which level each policy is enforced in ``stack``: its own, or the packs' defaults."""
-    own = root / _LEVELS / f"{stack}.json"
+def levels(name: str, root: Path = ROOT) -> Path:
+    """The file of enforcement levels called ``name``, as a stack is; where there is none, the packs' own levels."""
+    own = root / _LEVELS / f"{name}.json"
     return own if own.exists() else root / _LEVELS / "default.json"
 
 
@@ -111,14 +111,15 @@ class Deployment:
 
     def __init__(self, stack: automation.Stack, *, root: Path = ROOT, extra_packs: Sequence[Path] = ()) -> None:
         """Judged by the packs of the checkout in ``root``, which there is no way around, and ``extra_packs``."""
-        self._stack = stack
-        packs = [root / pack for pack in PACKS]
-        self._packs = [str(pack) for pack in (*packs, *extra_packs)]
+        self._stack, self._root = stack, root
+        self._packs = [str(pack) for pack in (*(root / pack for pack in PACKS), *extra_packs)]
+        self.enforce(stack.name)
+
+    def enforce(self, name: str) -> None:
+        """Judge what follows at the levels called ``name``; a stack's own are those of its name."""
+        ours, others = levels(name, self._root), levels("default", self._root)
         # The engine takes one file of levels for each pack, or none at all.
-        self._levels = [
-            *[str(levels(stack.name, root)) for _ in packs],
-            *[str(levels("", root)) for _ in extra_packs],
-        ]
+        self._levels = [str(ours if place < len(PACKS) else others) for place in range(len(self._packs))]
 
     def plan(self, say: Say) -> list[Step]:
         """Plan and judge; changes nothing. Returns every step but those that change nothing. Raises Failed."""

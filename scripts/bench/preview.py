@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scripts.bench.report import Comparison, Sample, Series, interleaved
-from scripts.deployment import PACKS, ROOT, Failed
+from scripts.deployment import PACKS, ROOT, Failed, levels
 from scripts.local.cloud import running
 from scripts.local.stack import Stack
 from scripts.toolchain import pulumi
@@ -69,7 +69,11 @@ class _Preview:
         self, engine: Engine, project: Path, stack: str, env: dict[str, str], *, packs: tuple[str, ...] = ()
     ) -> None:
         self._project, self._env = project, env
-        judges = [option for pack in packs for option in ("--policy-pack", str(ROOT / pack))]
+        judges = [
+            option
+            for pack in packs
+            for option in ("--policy-pack", str(ROOT / pack), "--policy-pack-config", str(levels(stack)))
+        ]
         self._command = [str(engine.binary), "preview", "--stack", stack, "--non-interactive", "--json", *judges]
 
     def resources(self) -> int:

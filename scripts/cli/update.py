@@ -13,7 +13,7 @@ from pulumi import automation
 
 from scripts import guard
 from scripts.cli import console
-from scripts.deployment import ROOT, Deployment, Failed
+from scripts.deployment import ROOT, Deployment, Failed, levels
 from scripts.toolchain import environment, pulumi
 from scripts.toolchain.cache import CannotObtain
 
@@ -28,14 +28,22 @@ def up(
         list[str] | None, typer.Option(help="URN of a stateful resource that may be replaced or deleted; repeatable.")
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Make the changes; without it they are only planned.")] = False,
+    at: Annotated[
+        str,
+        typer.Option(
+            "--levels", help="Judge at policies/levels/NAME.json, not at the stack's own: default, to take it down."
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Plan a stack under every policy pack, refuse to lose data unasked, and with --apply make it so.
 
     Exit 0 done, 1 failed, 2 refused.
     """
+    enforced = _known(at) if at else stack
     with explained(), console.progress() as progress:
         deployment = opened(stack, progress)
+        deployment.enforce(enforced)
         allowed = allow_replace or []
         if apply:
             changes = Counter(guard.up(deployment, progress.say, allowed=allowed))
@@ -63,6 +71,14 @@ def drift(stack: StackName, as_json: AsJson = False) -> None:
         console.out.print(f"{stack} is as it was made")
     if found:
         raise typer.Exit(DRIFTED)
+
+
+def _known(name: str) -> str:
+    """A file of levels that exists: with a misspelt one, the judgement would be another than was meant."""
+    if levels(name).stem != name:
+        there = ", ".join(sorted(file.stem for file in levels("default").parent.glob("*.json")))
+        console.fail(f"--levels {name}: there is no such file in policies/levels; there are {there}", code=2)
+    return name
 
 
 def opened(name: str, progress: console.Progress) -> Deployment:

@@ -105,10 +105,11 @@ def left_over(stack: Stack) -> list[str]:
 
 
 def unprotect(stack: Stack, say: Say) -> None:
-    """Make an environment removable, as its documentation says: ``protected: false``, and up.
+    """Make an environment removable, as its documentation says: ``protected: false``, and up at the packs' own levels.
 
-    One that is removable already is left as it is. Raises Failed.
+    Those of production ask for the protection that goes. One that is removable already is left as it is. Raises Failed.
     """
     if any(resource.get("protect") for resource in stack.export().get("resources", [])):
         stack.settings({"protected": False})
+        stack.enforce("default")
         stack.up(say)

@@ -46,7 +46,7 @@ class Stack(Deployment):
 
         Raises Failed when there is no such stack.
         """
-        self.name, self.folder, self._root = name, folder, root
+        self.name, self.folder = name, folder
         self.cloud = cloud
         _lay_out(root, name, folder / "project", settings or {})
         (folder / "state").mkdir(exist_ok=True)

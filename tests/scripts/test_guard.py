@@ -1,7 +1,9 @@
 """What an update may not do unasked."""
 
 import pytest
+from typer.testing import CliRunner
 
+from scripts.cli import app
 from scripts.deployment import Step
 from scripts.guard import Refused, check
 
@@ -43,3 +45,9 @@ def test_an_upgrade_that_takes_more_than_one_step_is_refused_with_the_way() -> N
 
 def test_the_owner_of_a_resource_is_its_component() -> None:
     assert step("update").owner == "Database"
+
+
+def test_levels_that_nobody_wrote_are_refused_with_those_that_are_there() -> None:
+    done = CliRunner().invoke(app, ["up", "dev", "--levels", "defualt"])
+    assert done.exit_code == 2
+    assert "there are default, prod" in " ".join(done.output.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ import yaml
 from scripts.local.kubernetes.api import Api, ApiError, Object
 
 T = TypeVar("T")
+# Seconds for which one answer of the API server's health check stands: it is asked before each of hundreds of objects.
+_STANDS = 5.0
 
 
 class NoSuchKind(Exception):
@@ -30,13 +33,14 @@ class Session:
         threading.Thread(target=self._loop.run_forever, daemon=True, name="kubernetes").start()
         self.api: Api = asyncio.run_coroutine_threadsafe(_client(kubeconfig), self._loop).result()
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
+        self._answered = -_STANDS
 
     def run(self, work: Callable[[Api], Coroutine[Any, Any, T]]) -> T:
         """Do ``work`` and return its result; its exceptions are raised here."""
         return asyncio.run_coroutine_threadsafe(work(self.api), self._loop).result()
 
     def reachable(self) -> bool:
-        """Whether the API server answers."""
+        """Whether the API server answers, or did a moment ago."""
 
         async def ask(api: Api) -> bool:
             try:
@@ -45,7 +49,11 @@ class Session:
                 return False
             return True
 
-        return self.run(ask)
+        if time.monotonic() - self._answered < _STANDS:
+            return True
+        if answers := self.run(ask):
+            self._answered = time.monotonic()
+        return answers
 
     async def kind(self, api_version: str, kind: str) -> tuple[str, bool]:
         """The plural of a kind, and whether its objects live in namespaces. Raises NoSuchKind."""
