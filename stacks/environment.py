@@ -30,8 +30,9 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
             }
         ),
     )
-    # Whatever a component makes of AWS uses this provider; nothing may fall back to an untagged default.
-    pulumi.runtime.register_resource_transform(lambda args: _with_provider(args, provider))
+    # Whatever a component makes of AWS uses this provider; nothing may fall back to an untagged default. Said of the
+    # outermost alone, for all else inherits it: asked back by the engine of each resource, it is a tenth of a preview.
+    pulumi.runtime.register_stack_transformation(lambda args: _with_provider(args, provider))
     invoke = pulumi.InvokeOutputOptions(provider=provider)
     context = Context(
         environment=settings.environment,
@@ -50,7 +51,9 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
     services = workloads.build(settings, base, cluster, stores)
     others = applications.build(settings, base, cluster, stores)
     databases = stores.every_database
-    callers = aws.ec2.get_managed_prefix_list_output(name=_CLOUDFRONT, opts=invoke).id
+    # Asked at once, not as an output: meanwhile the engine begins with what was declared so far. Without such a pause
+    # the SDK waits for all of an environment's outputs one by one, which doubles what the program costs.
+    callers = aws.ec2.get_managed_prefix_list(name=_CLOUDFRONT, opts=pulumi.InvokeOptions(provider=provider)).id
     way_in = edge.build(settings, base, cluster, services, others, callers=callers)
     observation.build(settings, base, cluster)
     return Outputs(
@@ -102,9 +105,12 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
     )
 
 
-def _with_provider(args: pulumi.ResourceTransformArgs, provider: aws.Provider) -> pulumi.ResourceTransformResult | None:
-    if not args.type_.startswith("aws:") or args.opts.provider is not None:
+def _with_provider(
+    args: pulumi.ResourceTransformationArgs, provider: aws.Provider
+) -> pulumi.ResourceTransformationResult | None:
+    if args.opts.parent is not None or args.opts.provider is not None:
         return None
-    return pulumi.ResourceTransformResult(
-        props=args.props, opts=pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(provider=provider))
-    )
+    if isinstance(args.resource, pulumi.CustomResource) and not args.type_.startswith("aws:"):
+        return None
+    inherited = pulumi.ResourceOptions(providers=[provider])
+    return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, inherited))
