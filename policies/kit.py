@@ -111,7 +111,7 @@ def _stack(one: Rule, check: StackCheck) -> Callable[..., None]:
     def validate(args: sdk.StackValidationArgs, report: sdk.ReportViolation) -> None:
         # The engine shows nothing of an object while its provider waits for a cluster that is still to be made.
         if hidden := [
-            each.name for each in args.resources if each.resource_type.startswith("kubernetes:") and not len(each.props)
+            each.name for each in args.resources if each.resource_type.startswith("kubernetes:") and not each.props
         ]:
             args.not_applicable(f"{', '.join(hidden)} cannot be seen yet; the update decides")
         excuses = []

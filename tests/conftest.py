@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from scripts.deployment import ROOT
-from scripts.local.certificates import Authority
+from scripts.local.certificates import Authority, trusting
 from scripts.local.servers import postgres
 from scripts.local.servers.postgres import Postgres
 from services.common import migrations
@@ -26,8 +26,7 @@ from tests.support.databases import OWNER, PASSWORD, Databases
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the session's servers live; its authority is trusted by everything in this process."""
     made = tmp_path_factory.mktemp("servers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(Authority(made).create().bundle))
+    with trusting(Authority(made).create().bundle):
         yield made
 
 

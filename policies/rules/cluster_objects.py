@@ -141,8 +141,7 @@ def guarded(resources: Resources) -> dict[str, str]:
     closed = {
         _namespace(one)
         for one in of(resources, _NETWORK_POLICY)
-        # The engine's maps are true even when they are empty.
-        if len(known(one, "spec.podSelector", {}) or {}) == 0
+        if not (known(one, "spec.podSelector", {}) or {})
         and set(known(one, "spec.policyTypes", ()) or ()) == {"Ingress", "Egress"}
     }
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ import typer
 from policies import exemptions
 from policies.catalogue import entries, waivers
 from policies.kit import Rule
-from policies.packs import PACKS, RULES
+from policies.packs import PACKS
 from scripts import policy_catalogue, record
 from scripts.cli import console
 from scripts.cli.environment import StateFile, deployment
@@ -37,8 +37,7 @@ def list_(
     pack: Annotated[str, typer.Option(help=f"Only of this pack: {', '.join(PACKS)}.")] = "", as_json: _Json = False
 ) -> None:
     """Every policy with its controls, severity and level."""
-    wanted = _rules(pack)
-    found = [_about(name, rule) for name, rules in PACKS.items() for rule in rules if rule in wanted]
+    found = [_about(name, rule) for name, rules in _packs(pack).items() for rule in rules]
     if as_json:
         console.as_json(found)
         return
@@ -98,7 +97,7 @@ def check(
     """
     if stack and state:
         console.fail("--stack and --state name two states: give one of them", code=2)
-    rules = _rules(pack)
+    rules = [rule for rules in _packs(pack).values() for rule in rules]
     everything = judge.resources(deployment(stack, state) if stack or state else record.read())
     try:
         findings = judge.judge(rules, everything)
@@ -130,10 +129,11 @@ def _tell(findings: list[judge.Finding], count: int, judged: int, excuses: exemp
     console.out.print(f"{count} resources, {judged} policies: {told}")
 
 
-def _rules(pack: str) -> Sequence[Rule]:
+def _packs(pack: str) -> Mapping[str, Sequence[Rule]]:
+    """The pack of that name, or all of them."""
     if pack and pack not in PACKS:
         console.fail(f"pack {pack!r} is not one of {', '.join(PACKS)}", code=2)
-    return PACKS[pack] if pack else RULES
+    return {pack: PACKS[pack]} if pack else PACKS
 
 
 def _about(pack: str, rule: Rule) -> dict[str, Any]:

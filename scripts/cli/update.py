@@ -40,10 +40,12 @@ def up(
 
     Exit 0 done, 1 failed, 2 refused.
     """
-    enforced = _known(at) if at else stack
+    if at:
+        _must_exist(at)
     with explained(), console.progress() as progress:
         deployment = opened(stack, progress)
-        deployment.enforce(enforced)
+        if at:
+            deployment.enforce(at)
         allowed = allow_replace or []
         if apply:
             changes = Counter(guard.up(deployment, progress.say, allowed=allowed))
@@ -73,12 +75,11 @@ def drift(stack: StackName, as_json: AsJson = False) -> None:
         raise typer.Exit(DRIFTED)
 
 
-def _known(name: str) -> str:
-    """A file of levels that exists: with a misspelt one, the judgement would be another than was meant."""
+def _must_exist(name: str) -> None:
+    """Refuse levels that nobody wrote: with a misspelt name, the judgement would be another than was meant."""
     if levels(name).stem != name:
         there = ", ".join(sorted(file.stem for file in levels("default").parent.glob("*.json")))
         console.fail(f"--levels {name}: there is no such file in policies/levels; there are {there}", code=2)
-    return name
 
 
 def opened(name: str, progress: console.Progress) -> Deployment:

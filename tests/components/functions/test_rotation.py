@@ -23,7 +23,7 @@ from components.functions.rotation_key import Key
 from components.functions.rotation_postgresql import PostgreSQL
 from components.functions.rotation_rabbitmq import RabbitMQ as RabbitMQUsers
 from components.functions.rotation_valkey import Valkey
-from scripts.local.certificates import Authority
+from scripts.local.certificates import Authority, trusting
 from scripts.local.rotation import STEPS, Rotation
 from scripts.local.servers import postgres, rabbitmq, redis
 from scripts.local.servers.rabbitmq import ADMIN
@@ -34,8 +34,7 @@ from tests.services.broker import PASSWORD, set_up
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("rotation")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(Authority(made).create().bundle))
+    with trusting(Authority(made).create().bundle):
         yield made
 
 
