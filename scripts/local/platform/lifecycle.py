@@ -48,8 +48,8 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
                 if fresh:
                     start_parts(layout, say, done)
                 digests = images.result()
-            # Of a first start that is cut short nothing is kept: it is cleared away, or found again by the cloud's journal.
-            # So its state needs no writing before the end.
+            # Of a first start that is cut short nothing is kept: it is cleared away, or found again by the cloud's
+            # journal. So its state needs no writing before the end.
             stack = open_stack(layout, engine, extra_packs=extra_packs, images=digests, lasting=not fresh)
             changes = stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
