@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from scripts.local.cloud.backend import Properties
+from scripts.local.cloud.serial import Application
 from scripts.local.cloud.session import Session
-
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _PATH = re.compile(
     r"/clusters/(?P<cluster>[^/]+)/(?P<kind>pod-identity-associations|addons|access-entries)"

@@ -19,6 +19,7 @@ from scripts.local.cloud.control import control_app
 from scripts.local.cloud.data_plane import DataPlane
 from scripts.local.cloud.journal import Journal
 from scripts.local.cloud.random_provider import RandomBackend
+from scripts.local.cloud.serial import one_at_a_time
 from scripts.local.cloud.servicer import ProviderServicer, serve
 from scripts.local.cloud.session import Session
 
@@ -36,10 +37,11 @@ class Cloud:
     async def start(self) -> dict[str, Any]:
         """Start all parts; returns their addresses as the ready file holds them."""
         corrections.apply()
-        moto = self._listen(with_store(DomainDispatcherApplication(create_backend_app), lambda: session), self._port)
-        endpoint = f"http://127.0.0.1:{moto}"
+        moto = one_at_a_time(DomainDispatcherApplication(create_backend_app))
+        port = self._listen(with_store(moto, lambda: session), self._port)
+        endpoint = f"http://127.0.0.1:{port}"
         # Where moto's own state machines find the services that they call.
-        os.environ["MOTO_PORT"] = str(moto)
+        os.environ["MOTO_PORT"] = str(port)
         requests.post(
             f"{endpoint}/moto-api/config", json={"stepfunctions": {"execute_state_machine": True}}, timeout=30
         ).raise_for_status()

@@ -78,9 +78,7 @@ class Session:
                     continue
                 raise CloudError(code, error.response["Error"].get("Message", ""), f"{service}.{method}") from error
             except ResponseParserError as error:
-                raise CloudError(
-                    "InternalFailure", "moto failed; see the cloud's log", f"{service}.{method}"
-                ) from error
+                raise CloudError("InternalFailure", f"moto failed: {error}", f"{service}.{method}") from error
         raise AssertionError("the last attempt either returns or raises")
 
     def keep(self, region: str, token: str, id: str, state: Properties) -> None:
