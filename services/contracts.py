@@ -58,17 +58,29 @@ class Failure(StrEnum):
 
 
 class Event(StrEnum):
-    """Routing keys on the topic exchange `platform.events`."""
+    """Routing keys on the topic exchange `platform.events`.
 
+    ``order.refund_requested`` is booking's wish, ``payment.refunded`` or ``payment.refund_failed`` the answer: all three
+    carry ``refundId`` and ``amount`` (minor units, as text) beside the ids.
+    """
+
+    EVENT_CHANGED = "event.changed"
     ORDER_PLACED = "order.placed"
     ORDER_COMPLETED = "order.completed"
     ORDER_CANCELLED = "order.cancelled"
     ORDER_NEEDS_OPERATOR = "order.needs_operator"
+    ORDER_REFUND_REQUESTED = "order.refund_requested"
+    ORDER_REFUNDED = "order.refunded"
     TICKET_ISSUED = "ticket.issued"
+    TICKET_TRANSFERRED = "ticket.transferred"
+    OFFER_MADE = "offer.made"
+    PAYMENT_ACTION_REQUIRED = "payment.action_required"
     PAYMENT_AUTHORISED = "payment.authorised"
     PAYMENT_CAPTURED = "payment.captured"
     PAYMENT_CANCELLED = "payment.cancelled"
     PAYMENT_REFUNDED = "payment.refunded"
+    PAYMENT_REFUND_FAILED = "payment.refund_failed"
+    PAYMENT_DISPUTED = "payment.disputed"
 
 
 Id = Annotated[str, Field(min_length=1, max_length=128)]
