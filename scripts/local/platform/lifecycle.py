@@ -51,7 +51,8 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             # Of a first start that is cut short nothing is kept: it is cleared away, or found again by the cloud's
             # journal. So its state needs no writing before the end.
             stack = open_stack(layout, engine, extra_packs=extra_packs, images=digests, lasting=not fresh)
-            changes = stack.up(say)
+            # And a plan of it would say what making it says: that everything is new, and what a policy refuses.
+            changes = stack.make(say) if fresh else stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
             _push_images(layout, stack, digests)
             _register_webhook(layout)
