@@ -76,9 +76,9 @@ SALES = Question(
     display="row",
     dimensions=("event",),
     metrics=("sold", "held", "left"),
-    query="""SELECT e.name AS event, sum(t.sold) AS sold, sum(t.held) AS held,
-       sum(t.capacity - t.sold - t.held) AS left
-FROM events e JOIN ticket_types t ON t.event_id = e.id
+    query="""SELECT e.name AS event, sum(p.sold) AS sold, sum(p.held) AS held,
+       sum(p.capacity - p.sold - p.held) AS left
+FROM events e JOIN pools p ON p.event_id = e.id
 WHERE e.organiser_id = {{organiser}}
 GROUP BY e.id, e.name, e.starts_at ORDER BY e.starts_at""",
 )

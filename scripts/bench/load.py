@@ -1,12 +1,13 @@
 """The load generator, a process of its own: `python -m scripts.bench.load URL TICKET_TYPE`, one token a line on stdin.
 
-Each token is a buyer who asks for one hold after the other over a connection that stays open. Prints JSON.
+Each token is a buyer; over connections that stay open they ask for a hold each, in turn. Prints JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -17,26 +18,30 @@ import aiohttp
 import uvloop
 
 
-async def hold(url: str, ticket_type: str, tokens: list[str], *, seconds: float, most: int) -> dict[str, object]:
+async def hold(
+    url: str, ticket_type: str, tokens: list[str], *, seconds: float, most: int, at_a_time: int
+) -> dict[str, object]:
     """Ask for holds during ``seconds``, ``most`` at the most; returns counts by HTTP status and the time taken."""
     statuses: Counter[int] = Counter()
     body = {"ticketTypeId": ticket_type, "quantity": 1}
     asked = 0
     deadline = time.perf_counter() + seconds
 
-    async def buyer(session: aiohttp.ClientSession, token: str) -> None:
+    buyers = itertools.cycle(tokens)
+
+    async def connection(session: aiohttp.ClientSession) -> None:
         nonlocal asked
         while time.perf_counter() < deadline and asked < most:
             asked += 1
-            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
+            headers = {"Authorization": f"Bearer {next(buyers)}", "Idempotency-Key": uuid.uuid4().hex}
             async with session.post(url, json=body, headers=headers) as answer:
                 await answer.read()
                 statuses[answer.status] += 1
 
     timeout = aiohttp.ClientTimeout(total=seconds + 30)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=len(tokens)), timeout=timeout) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=at_a_time), timeout=timeout) as session:
         began = time.perf_counter()
-        await asyncio.gather(*(buyer(session, token) for token in tokens))
+        await asyncio.gather(*(connection(session) for _ in range(at_a_time)))
         took = time.perf_counter() - began
     return {"statuses": {str(status): count for status, count in statuses.items()}, "seconds": took}
 
@@ -48,9 +53,17 @@ def main() -> None:
     parser.add_argument("ticket_type")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long (default 5)")
     parser.add_argument("--most", type=int, default=200_000, help="requests at the most (default 200000)")
+    parser.add_argument("--at-a-time", type=int, default=64, help="connections (default 64)")
     arguments = parser.parse_args()
     tokens = sys.stdin.read().split()
-    found = hold(arguments.url, arguments.ticket_type, tokens, seconds=arguments.seconds, most=arguments.most)
+    found = hold(
+        arguments.url,
+        arguments.ticket_type,
+        tokens,
+        seconds=arguments.seconds,
+        most=arguments.most,
+        at_a_time=arguments.at_a_time,
+    )
     print(json.dumps(uvloop.run(found)))
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from scripts.local.servers import binaries
-from services.booking.adapters.allocator import TAKE
-from services.booking.domain import HOLD_SECONDS
+from services.booking.domain.holds import HOLD_SECONDS
 
 # Seconds: ten times what a busy machine takes.
 _TIMEOUT = 300
@@ -32,20 +31,23 @@ class Outcome:
     failed: int
 
 
+# What a service would do that opens no transaction of its own: take from the pool and write the hold, in one statement.
+_HOLD = """
+    WITH taken AS (UPDATE pools SET held = held + 1
+                   WHERE id = (SELECT pool_id FROM ticket_types WHERE id = {ticket_type})
+                     AND held + sold + 1 <= capacity RETURNING id)
+    INSERT INTO holds (id, pool_id, ticket_type_id, buyer_id, quantity, unit_price, expires_at)
+    SELECT gen_random_uuid(), taken.id, {ticket_type}, 'buyer-' || :client_id, 1,
+           (SELECT price FROM price_tiers WHERE ticket_type_id = {ticket_type} AND until > now()
+            ORDER BY until LIMIT 1),
+           now() + {seconds} * interval '1 second'
+    FROM taken RETURNING id, expires_at"""
+
+
 def script(ticket_type: uuid.UUID) -> str:
-    """The allocator's own statement with a batch of one, as a pgbench script: the naive way to hold."""
-    values = {
-        "$1": f"'{ticket_type}'::uuid",
-        "$2": "1",
-        "$3": "ARRAY[gen_random_uuid()]",
-        "$4": "ARRAY['buyer-' || :client_id]",
-        "$5": "ARRAY[1]",
-        "$6": str(HOLD_SECONDS),
-    }
-    statement = " ".join(TAKE.split())
-    for parameter, value in values.items():
-        statement = statement.replace(parameter, value)
-    return f"{statement};\n"
+    """The naive way to hold, as a pgbench script."""
+    statement = _HOLD.format(ticket_type=f"'{ticket_type}'::uuid", seconds=HOLD_SECONDS)
+    return f"{' '.join(statement.split())};\n"
 
 
 def run(url: str, ca: Path, ticket_type: uuid.UUID, *, clients: int, each: int) -> Outcome:

@@ -7,15 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import asyncpg
 
-from services.booking import handlers
 from services.booking.adapters.store import PostgresStore
+from services.booking.adapters.tickets import PostgresRefunds
+from services.booking.handlers import orders, refunds
 from services.booking.ports import Store, Voice
 from services.booking.ticket_codes import Signer
+from services.common import inbox
 from services.common.inbox import Claim, Outcome
 from services.common.outbox import Outbox
 from services.common.saga_worker import Handler
-from services.contracts import Command, SagaMessage
+from services.contracts import Command, Event, EventMessage, SagaMessage
 
+# The queue of what payment says about refunds, and the name under which its messages are in the inbox.
+REFUNDS_QUEUE = "booking.refunds"
 UseCase = Callable[[Store, Voice, uuid.UUID], Awaitable[Outcome]]
 
 
@@ -23,14 +27,14 @@ def commands(pool: asyncpg.Pool, signer: Signer) -> Mapping[Command, Handler]:
     """The saga commands of booking: use case, inbox row and outbox rows in one transaction each."""
 
     async def issue(store: Store, voice: Voice, order_id: uuid.UUID) -> Outcome:
-        return await handlers.issue_tickets(store, voice, signer, order_id)
+        return await orders.issue_tickets(store, voice, signer, order_id)
 
     use_cases: dict[Command, UseCase] = {
-        Command.CONFIRM_SEATS: handlers.confirm_seats,
+        Command.CONFIRM_SEATS: orders.confirm_seats,
         Command.ISSUE_TICKETS: issue,
-        Command.RELEASE: handlers.release,
-        Command.CANCEL_ORDER: handlers.cancel_order,
-        Command.NEEDS_OPERATOR: handlers.needs_operator,
+        Command.RELEASE: orders.release,
+        Command.CANCEL_ORDER: orders.cancel_order,
+        Command.NEEDS_OPERATOR: orders.needs_operator,
     }
     return {command: _in_transaction(pool, use_case) for command, use_case in use_cases.items()}
 
@@ -43,3 +47,16 @@ def _in_transaction(pool: asyncpg.Pool, use_case: UseCase) -> Handler:
             return outcome
 
     return handle
+
+
+async def on_event(pool: asyncpg.Pool, event: EventMessage) -> None:
+    """What payment says of a refund. Idempotency: the inbox (event id). A refund of a saga is none of these."""
+    refund_id = event.ids.get("refundId")
+    async with pool.acquire() as connection, connection.transaction():
+        if refund_id is None or not await inbox.first_time(connection, REFUNDS_QUEUE, event.id):
+            return
+        store = PostgresRefunds(connection)
+        if event.type is Event.PAYMENT_REFUNDED:
+            await refunds.refund_succeeded(store, Outbox(connection), uuid.UUID(refund_id))
+        elif event.type is Event.PAYMENT_REFUND_FAILED:
+            await refunds.refund_failed(store, uuid.UUID(refund_id))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from services.booking.domain import Hold, Order, OrderStatus
+from services.booking.domain.holds import Hold
+from services.booking.domain.orders import Order, OrderStatus
+from services.booking.domain.refunds import Refund, RefundStatus, RefundTerms
+from services.booking.domain.tickets import Ticket
+from services.booking.domain.vouchers import Voucher
 from services.contracts import Event
 
 
@@ -21,32 +26,52 @@ class Voice(Protocol):
         """Announce an event."""
 
 
-class Store(Protocol):
-    """Booking's state, seen and changed within one transaction. Every change is a compare-and-set."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a hold that an order was bound to is of; ``amount`` is in minor units, before vouchers."""
 
-    async def add_event(self, organiser_id: str, name: str, starts_at: datetime) -> uuid.UUID:
-        """Create an event."""
+    event_id: uuid.UUID
+    ticket_type_id: uuid.UUID
+    quantity: int
+    amount: int
+    currency: str
 
-    async def add_ticket_type(
-        self, event_id: uuid.UUID, name: str, price: int, currency: str, capacity: int
-    ) -> uuid.UUID:
-        """Create a ticket type with its capacity; ``price`` in minor units."""
 
-    async def organiser_of(self, event_id: uuid.UUID) -> str | None:
-        """The owner of an event, None when there is no such event."""
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """A ticket to write; ``number`` counts from 1 within its order."""
 
-    async def place_order(
-        self, order_id: uuid.UUID, hold_id: uuid.UUID, buyer_id: str, payment_method: str, seconds: int
-    ) -> Order | None:
-        """Bind a live hold of the buyer to a new order, and keep it for ``seconds`` at least; None when it cannot
-        be.
-        """
+    id: uuid.UUID
+    number: int
+    code: str
+    value: int
+    seat_id: uuid.UUID | None
+
+
+class Orders(Protocol):
+    """Orders and their locks. Every change is a compare-and-set."""
 
     async def lock(self, order_id: uuid.UUID) -> Order | None:
         """An order, which no other transaction changes until this one ends."""
 
     async def move_order(self, order_id: uuid.UUID, expected: Sequence[OrderStatus], to: OrderStatus) -> bool:
         """Compare-and-set of the status, with its line in the audit; False when the status was another."""
+
+
+class Store(Orders, Protocol):
+    """What checkout and the saga's commands see and change within one transaction."""
+
+    async def bind_hold(self, order_id: uuid.UUID, hold_id: uuid.UUID, buyer_id: str, seconds: int) -> Bound | None:
+        """Bind a live hold of the buyer to an order, and keep it for ``seconds`` at least; None when it cannot be."""
+
+    async def redeem(self, code: str, event_id: uuid.UUID, ticket_type_id: uuid.UUID) -> Voucher | None:
+        """Use a voucher once; None when there is none for this, or none left."""
+
+    async def give_back_voucher(self, order_id: uuid.UUID) -> None:
+        """The voucher of an order that came to nothing may be used again."""
+
+    async def add_order(self, order: Order, payment_method: str) -> None:
+        """Write a new order, with its first line in the audit."""
 
     async def hold(self, hold_id: uuid.UUID) -> Hold | None:
         """A hold."""
@@ -55,10 +80,53 @@ class Store(Protocol):
         """Active and not expired to confirmed, capacity from held to sold; False when it was not so."""
 
     async def release_hold(self, hold_id: uuid.UUID) -> bool:
-        """Active or confirmed to released, capacity given back; False when there was nothing to give back."""
+        """Active or confirmed to released, capacity and seats given back; False when there was nothing to give back."""
 
-    async def issue(self, order: Order, codes: Mapping[uuid.UUID, str]) -> None:
-        """Write the tickets of an order, numbered in the order given; what exists already stays."""
+    async def seats(self, hold_id: uuid.UUID) -> list[uuid.UUID]:
+        """The seats of a hold, in the order in which they stand; none of a pool without seats."""
+
+    async def issue(self, order: Order, tickets: Sequence[NewTicket]) -> None:
+        """Write the tickets of an order; what exists already stays."""
 
     async def void_tickets(self, order_id: uuid.UUID) -> None:
         """Make the tickets of an order worthless."""
+
+
+class RefundStore(Orders, Protocol):
+    """What refunds see and change within one transaction."""
+
+    async def refund_terms(self, event_id: uuid.UUID) -> RefundTerms:
+        """Until when buyers of an event may ask."""
+
+    async def set_aside(
+        self, order_id: uuid.UUID, ticket_ids: Sequence[uuid.UUID] | None, holder_id: str | None
+    ) -> list[Ticket]:
+        """Valid tickets of the order (None: all of them) that ``holder_id`` has (None: anybody) to refunding."""
+
+    async def add_refund(self, refund: Refund, requested_by: str) -> None:
+        """Write a new refund."""
+
+    async def settle_refund(self, refund_id: uuid.UUID, to: RefundStatus) -> Refund | None:
+        """Requested to ``to``; None when it was settled before, or there is none."""
+
+    async def void_refunded(self, refund: Refund) -> int:
+        """The refund's tickets to void, their capacity and seats given back; returns how many live ones are left."""
+
+    async def restore(self, refund: Refund) -> None:
+        """The refund's tickets to valid again."""
+
+
+class TransferStore(Protocol):
+    """What transfers see and change within one transaction."""
+
+    async def lock_ticket(self, ticket_id: uuid.UUID) -> Ticket | None:
+        """A ticket, which no other transaction changes until this one ends."""
+
+    async def offer(self, transfer_id: uuid.UUID, ticket: Ticket, secret_hash: bytes, seconds: int) -> datetime:
+        """Offer a ticket in place of what was offered of it before; returns until when."""
+
+    async def accept(self, secret_hash: bytes) -> tuple[uuid.UUID, uuid.UUID] | None:
+        """Offered and not expired to accepted; returns the ids of transfer and ticket, None when it was not so."""
+
+    async def replace(self, ticket: Ticket, new_id: uuid.UUID, holder_id: str, code: str) -> None:
+        """Void a ticket and write another of its number for ``holder_id``."""

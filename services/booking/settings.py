@@ -10,9 +10,10 @@ _STATE_MACHINE = "^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za
 
 
 class ApiSettings(AuthSettings, AwsSettings):
-    """The API; it reads executions, to show the trail of an order."""
+    """The API; it reads executions, to show the trail of an order. Without Redis its waiting rooms let a trickle in."""
 
     ticket_signing_key: SecretStr
+    redis_url: SecretStr | None = None
     saga_state_machine_arn: str = Field(pattern=_STATE_MACHINE)
 
 

@@ -8,20 +8,29 @@ from typing import Any
 
 import asyncpg
 
-from services.booking import handlers
 from services.booking.adapters.allocator import Allocator
+from services.booking.adapters.catalogue import Catalogue
 from services.booking.adapters.store import PostgresStore
-from services.booking.domain import HoldRequest, Order, hold_id
+from services.booking.domain.holds import HoldRequest, hold_id
+from services.booking.domain.orders import Order
+from services.booking.handlers import orders
 from services.common.outbox import Outbox
 from services.contracts import Command, SagaInput, SagaMessage
 
+ORGANISER = "organiser-1"
 
-async def on_sale(pool: asyncpg.Pool, capacity: int, *, price: int = 2_500) -> uuid.UUID:
-    """A ticket type of a new event."""
+
+async def on_sale(
+    pool: asyncpg.Pool, capacity: int, *, price: int = 2_500, max_per_buyer: int = 10, **event: Any
+) -> uuid.UUID:
+    """A ticket type of a new event, with a pool of its own; ``event`` are columns of it."""
     async with pool.acquire() as connection, connection.transaction():
-        store = PostgresStore(connection)
-        event = await store.add_event("organiser-1", "Concert", datetime.now(UTC) + timedelta(days=30))
-        return await store.add_ticket_type(event, "Standing", price, "eur", capacity)
+        catalogue = Catalogue(connection)
+        event_id = await catalogue.add_event(ORGANISER, "Concert", datetime.now(UTC) + timedelta(days=30), **event)
+        places = await catalogue.add_pool(event_id, "Standing", capacity)
+        return await catalogue.add_ticket_type(
+            event_id, places, "Standing", "eur", [(None, price)], max_per_buyer=max_per_buyer
+        )
 
 
 def wish(ticket_type: uuid.UUID, buyer: str, *, key: str = "first-try", quantity: int = 1) -> HoldRequest:
@@ -34,7 +43,7 @@ async def ordered(pool: asyncpg.Pool, *, quantity: int = 2, capacity: int = 10, 
     request = wish(await on_sale(pool, capacity), buyer, quantity=quantity)
     await Allocator(pool).take(request)
     async with pool.acquire() as connection, connection.transaction():
-        return await handlers.checkout(
+        return await orders.checkout(
             PostgresStore(connection),
             Outbox(connection),
             hold_id=request.id,
@@ -54,13 +63,16 @@ def message(command: Command, order_id: str, *, method: str = "pm_card_visa", to
 
 
 async def oversold(pool: asyncpg.Pool) -> list[dict[str, Any]]:
-    """Ticket types whose capacity is exceeded, or whose counters disagree with their holds; must be empty, always."""
+    """Pools whose capacity is exceeded, or whose counters disagree with their holds or seats; must be empty, always."""
     rows = await pool.fetch(
-        """SELECT t.id, t.capacity, t.held, t.sold, h.held AS really_held, h.sold AS really_sold
-           FROM ticket_types t CROSS JOIN LATERAL (
+        """SELECT p.id, p.capacity, p.held, p.sold, p.waiting, h.held AS really_held, h.sold AS really_sold
+           FROM pools p CROSS JOIN LATERAL (
              SELECT coalesce(sum(quantity) FILTER (WHERE status = 'active'), 0) AS held,
                     coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0) AS sold
-             FROM holds WHERE ticket_type_id = t.id) h
-           WHERE h.held + h.sold > t.capacity OR t.held <> h.held OR t.sold <> h.sold"""
+             FROM holds WHERE pool_id = p.id) h
+           WHERE h.held + h.sold > p.capacity OR p.held <> h.held OR p.sold <> h.sold
+              OR (p.seated AND h.held + h.sold <>
+                  (SELECT count(*) FROM seats WHERE pool_id = p.id AND hold_id IS NOT NULL))
+              OR p.waiting <> (SELECT count(*) FROM waiting_list WHERE pool_id = p.id AND status = 'waiting')"""
     )
     return [dict(row) for row in rows]

@@ -1,44 +1,49 @@
-"""Booking's state in PostgreSQL."""
+"""Holds, orders and their tickets in PostgreSQL."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 
-from services.booking.domain import Hold, HoldStatus, Order, OrderStatus
+from services.booking.domain.holds import Hold, HoldStatus
+from services.booking.domain.orders import Order, OrderStatus
+from services.booking.domain.vouchers import Voucher
+from services.booking.ports import Bound, NewTicket
 
-_ORDER = "id, hold_id, event_id, ticket_type_id, buyer_id, quantity, amount, currency, status"
+_ORDER = "id, hold_id, event_id, ticket_type_id, buyer_id, quantity, amount, currency, voucher_id, status"
 
 # `held` and `sold` move in the same statement as the hold's status, so they can never disagree.
 CONFIRM = """
     WITH moved AS (UPDATE holds SET status = 'confirmed'
-                   WHERE id = $1 AND status = 'active' AND expires_at > now() RETURNING ticket_type_id, quantity)
-    UPDATE ticket_types t SET held = held - moved.quantity, sold = sold + moved.quantity
-    FROM moved WHERE t.id = moved.ticket_type_id RETURNING t.id"""
+                   WHERE id = $1 AND status = 'active' AND expires_at > now() RETURNING pool_id, quantity)
+    UPDATE pools p SET held = held - moved.quantity, sold = sold + moved.quantity
+    FROM moved WHERE p.id = moved.pool_id RETURNING p.id"""
 
 # The old status is read under the row's lock: it says whether `held` or `sold` gives the capacity back.
 RELEASE = """
-    WITH found AS (SELECT id, status, ticket_type_id, quantity FROM holds
+    WITH found AS (SELECT id, status, pool_id, quantity FROM holds
                    WHERE id = $1 AND status IN ('active', 'confirmed') FOR UPDATE),
-         moved AS (UPDATE holds SET status = 'released' FROM found WHERE holds.id = found.id RETURNING found.*)
-    UPDATE ticket_types t
+         moved AS (UPDATE holds SET status = 'released' FROM found WHERE holds.id = found.id RETURNING found.*),
+         freed AS (UPDATE seats SET hold_id = NULL FROM moved WHERE seats.hold_id = moved.id)
+    UPDATE pools p
     SET held = held - CASE moved.status WHEN 'active' THEN moved.quantity ELSE 0 END,
         sold = sold - CASE moved.status WHEN 'confirmed' THEN moved.quantity ELSE 0 END
-    FROM moved WHERE t.id = moved.ticket_type_id RETURNING t.id"""
+    FROM moved WHERE p.id = moved.pool_id RETURNING p.id"""
 
-PLACE = f"""
-    WITH bound AS (UPDATE holds SET order_id = $1, expires_at = greatest(expires_at, now() + $5 * interval '1 second')
+BIND = """
+    WITH bound AS (UPDATE holds SET order_id = $1, expires_at = greatest(expires_at, now() + $4 * interval '1 second')
                    WHERE id = $2 AND buyer_id = $3 AND status = 'active' AND expires_at > now() AND order_id IS NULL
-                   RETURNING id, ticket_type_id, buyer_id, quantity)
-    INSERT INTO orders (id, hold_id, event_id, ticket_type_id, buyer_id, quantity, amount, currency, payment_method,
-    status)
-    SELECT $1, bound.id, t.event_id, t.id, bound.buyer_id, bound.quantity, t.price * bound.quantity, t.currency, $4,
-    'placed'
-    FROM bound JOIN ticket_types t ON t.id = bound.ticket_type_id RETURNING {_ORDER}"""
+                   RETURNING ticket_type_id, quantity, unit_price)
+    SELECT t.event_id, bound.ticket_type_id, bound.quantity, bound.unit_price * bound.quantity AS amount, t.currency
+    FROM bound JOIN ticket_types t ON t.id = bound.ticket_type_id"""
+
+EXTEND = """
+    UPDATE holds SET expires_at = now() + $3 * interval '1 second', extensions = extensions + 1
+    WHERE id = $1 AND buyer_id = $2 AND status = 'active' AND expires_at > now() AND order_id IS NULL
+      AND extensions < $4 RETURNING expires_at"""
 
 MOVE = "UPDATE orders SET status = $3 WHERE id = $1 AND status = ANY($2) RETURNING id"
 
@@ -49,59 +54,46 @@ class PostgresStore:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._db = connection
 
-    async def add_event(self, organiser_id: str, name: str, starts_at: datetime) -> uuid.UUID:
-        """Create an event."""
-        event_id = uuid.uuid4()
-        await self._db.execute(
-            "INSERT INTO events (id, organiser_id, name, starts_at) VALUES ($1, $2, $3, $4)",
-            event_id,
-            organiser_id,
-            name,
-            starts_at,
-        )
-        return event_id
-
-    async def add_ticket_type(
-        self, event_id: uuid.UUID, name: str, price: int, currency: str, capacity: int
-    ) -> uuid.UUID:
-        """Create a ticket type with its capacity."""
-        ticket_type_id = uuid.uuid4()
-        await self._db.execute(
-            "INSERT INTO ticket_types (id, event_id, name, price, currency, capacity) VALUES ($1, $2, $3, $4, $5, $6)",
-            ticket_type_id,
-            event_id,
-            name,
-            price,
-            currency,
-            capacity,
-        )
-        return ticket_type_id
-
-    async def organiser_of(self, event_id: uuid.UUID) -> str | None:
-        """The owner of an event."""
-        found: str | None = await self._db.fetchval("SELECT organiser_id FROM events WHERE id = $1", event_id)
-        return found
-
-    async def event(self, event_id: uuid.UUID) -> dict[str, Any] | None:
-        """An event with its ticket types, for display."""
-        event = await self._db.fetchrow("SELECT id, organiser_id, name, starts_at FROM events WHERE id = $1", event_id)
-        if event is None:
-            return None
-        types = await self._db.fetch(
-            """SELECT id, name, price, currency, capacity, capacity - held - sold AS available
-               FROM ticket_types WHERE event_id = $1 ORDER BY price, id""",
-            event_id,
-        )
-        return {**event, "ticket_types": [dict(row) for row in types]}
-
-    async def place_order(
-        self, order_id: uuid.UUID, hold_id: uuid.UUID, buyer_id: str, payment_method: str, seconds: int
-    ) -> Order | None:
+    async def bind_hold(self, order_id: uuid.UUID, hold_id: uuid.UUID, buyer_id: str, seconds: int) -> Bound | None:
         """Bind a live hold to a new order."""
-        row = await self._db.fetchrow(PLACE, order_id, hold_id, buyer_id, payment_method, float(seconds))
-        if row is not None:
-            await self._audit(order_id, None, OrderStatus.PLACED)
-        return _order(row)
+        row = await self._db.fetchrow(BIND, order_id, hold_id, buyer_id, float(seconds))
+        return None if row is None else Bound(**row)
+
+    async def redeem(self, code: str, event_id: uuid.UUID, ticket_type_id: uuid.UUID) -> Voucher | None:
+        """Use a voucher once."""
+        row = await self._db.fetchrow(
+            """UPDATE vouchers SET uses = uses + 1
+               WHERE event_id = $1 AND code = $2 AND uses < max_uses AND valid_until > now()
+                 AND (ticket_type_id IS NULL OR ticket_type_id = $3) RETURNING id, percent, amount_off""",
+            event_id,
+            code,
+            ticket_type_id,
+        )
+        return None if row is None else Voucher(**row)
+
+    async def give_back_voucher(self, order_id: uuid.UUID) -> None:
+        """The voucher of an order that came to nothing may be used again."""
+        await self._db.execute(
+            "UPDATE vouchers v SET uses = uses - 1 FROM orders o WHERE o.id = $1 AND v.id = o.voucher_id", order_id
+        )
+
+    async def add_order(self, order: Order, payment_method: str) -> None:
+        """Write a new order."""
+        await self._db.execute(
+            f"INSERT INTO orders ({_ORDER}, payment_method) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            order.id,
+            order.hold_id,
+            order.event_id,
+            order.ticket_type_id,
+            order.buyer_id,
+            order.quantity,
+            order.amount,
+            order.currency,
+            order.voucher_id,
+            order.status.value,
+            payment_method,
+        )
+        await self._audit(order.id, None, order.status)
 
     async def order(self, order_id: uuid.UUID) -> Order | None:
         """An order."""
@@ -132,6 +124,10 @@ class PostgresStore:
         )
         return None if row is None else Hold(**{**row, "status": HoldStatus(row["status"])})
 
+    async def extend_hold(self, hold_id: uuid.UUID, buyer_id: str, seconds: int, most: int) -> Any:
+        """Give a buyer more time; None when it cannot be."""
+        return await self._db.fetchval(EXTEND, hold_id, buyer_id, float(seconds), most)
+
     async def confirm_hold(self, hold_id: uuid.UUID) -> bool:
         """Held becomes sold."""
         return await self._db.fetchval(CONFIRM, hold_id) is not None
@@ -140,12 +136,20 @@ class PostgresStore:
         """Capacity is given back."""
         return await self._db.fetchval(RELEASE, hold_id) is not None
 
-    async def issue(self, order: Order, codes: Mapping[uuid.UUID, str]) -> None:
+    async def seats(self, hold_id: uuid.UUID) -> list[uuid.UUID]:
+        """The seats of a hold, in the order in which they stand."""
+        rows = await self._db.fetch("SELECT id FROM seats WHERE hold_id = $1 ORDER BY section, line, number", hold_id)
+        return [row["id"] for row in rows]
+
+    async def issue(self, order: Order, tickets: Sequence[NewTicket]) -> None:
         """Write the tickets of an order."""
         await self._db.executemany(
-            """INSERT INTO tickets (id, order_id, number, event_id, code) VALUES ($1, $2, $3, $4, $5)
-               ON CONFLICT DO NOTHING""",
-            [(id, order.id, number, order.event_id, code) for number, (id, code) in enumerate(codes.items(), 1)],
+            """INSERT INTO tickets (id, order_id, number, event_id, holder_id, seat_id, value, code)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING""",
+            [
+                (new.id, order.id, new.number, order.event_id, order.buyer_id, new.seat_id, new.value, new.code)
+                for new in tickets
+            ],
         )
 
     async def void_tickets(self, order_id: uuid.UUID) -> None:
@@ -153,20 +157,14 @@ class PostgresStore:
         await self._db.execute("UPDATE tickets SET status = 'void' WHERE order_id = $1 AND status = 'valid'", order_id)
 
     async def tickets(self, order_id: uuid.UUID) -> list[dict[str, Any]]:
-        """The tickets of an order, for display."""
+        """The live tickets of an order, for display."""
         rows = await self._db.fetch(
-            "SELECT id, code, status FROM tickets WHERE order_id = $1 ORDER BY number", order_id
+            """SELECT t.id, t.number, t.holder_id, t.code, t.status, s.section, s.line, s.number AS seat
+               FROM tickets t LEFT JOIN seats s ON s.id = t.seat_id
+               WHERE t.order_id = $1 ORDER BY t.number, t.issued_at""",
+            order_id,
         )
         return [dict(row) for row in rows]
-
-    async def ticket(self, ticket_id: uuid.UUID) -> dict[str, Any] | None:
-        """A ticket, with the organiser who may check it."""
-        row = await self._db.fetchrow(
-            """SELECT t.id, t.status, t.event_id, t.order_id, e.organiser_id
-               FROM tickets t JOIN events e ON e.id = t.event_id WHERE t.id = $1""",
-            ticket_id,
-        )
-        return None if row is None else dict(row)
 
     async def steps(self, order_id: uuid.UUID) -> list[dict[str, Any]]:
         """The commands that booking's own workers carried out for an order."""

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
+from services.booking.adapters.admission import WaitingRoom, connect
 from services.booking.adapters.allocator import Allocator
 from services.booking.entrypoints import routes
+from services.booking.entrypoints.wiring import Services
 from services.booking.settings import ApiSettings
 from services.booking.ticket_codes import Signer
 from services.common import aws, database, runtime
@@ -22,15 +24,17 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """The application; settings come from the environment unless given."""
     known = settings or load_or_exit(ApiSettings)
     signer = Signer.from_pem(known.ticket_signing_key.get_secret_value())
+    cache = connect(known.redis_url.get_secret_value()) if known.redis_url else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         url = known.database_url.get_secret_value()
         async with database.pool(url, size=known.database_pool_size) as pool, httpx.AsyncClient(timeout=5) as client:
             app.state.authenticator = Authenticator(known, client)
-            app.state.services = routes.Services(
+            app.state.services = Services(
                 pool=pool,
                 allocator=Allocator(pool),
+                waiting_room=WaitingRoom(pool, cache, signer.key.private_bytes_raw()),
                 signer=signer,
                 executions=ExecutionReader(
                     aws.step_functions(known.aws_region), known.saga_state_machine_arn, aws.Threads(8)
@@ -38,6 +42,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             )
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1")}))
             yield
+        if cache is not None:
+            await cache.aclose()
 
     app = runtime.application("Booking", lifespan, description="Events, ticket types, holds, orders and tickets.")
     app.include_router(routes.router)

@@ -1,11 +1,15 @@
-"""`python -m services.booking.entrypoints.worker`: booking's saga commands, and the sweeper of expired holds."""
+"""`python -m services.booking.entrypoints.worker`: booking's saga commands, and what time brings: expired holds,
+offers to those who wait, refunds of cancelled events.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 
 from services.booking import bootstrap
+from services.booking.adapters.cancellations import refunding_cancelled
 from services.booking.adapters.sweeper import sweeping
+from services.booking.adapters.waiting_list import offering
 from services.booking.settings import BookingWorkerSettings
 from services.booking.ticket_codes import Signer
 from services.common import runtime, saga_worker
@@ -20,7 +24,7 @@ def main() -> None:
         "booking",
         settings,
         lambda pool: bootstrap.commands(pool, signer),
-        beside=lambda pool: [partial(sweeping, pool)],
+        beside=lambda pool: [partial(loop, pool) for loop in (sweeping, offering, refunding_cancelled)],
     )
     runtime.serve("booking", settings, runtime.application("booking worker", lifespan))
 

@@ -191,7 +191,7 @@ class Namespace:
         return await self.create("services", {"metadata": {"name": name}, "spec": body})
 
 
-async def until(condition: Callable[[], Awaitable[Any]], *, timeout: float = 30, say: str = "") -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], *, timeout: float = 60, say: str = "") -> Any:
     """What ``condition`` gives, as soon as that is true; an API error counts as not yet."""
     last: Any = None
     with suppress(TimeoutError):

@@ -80,11 +80,11 @@ def test_a_program_comes_up_stays_unchanged_rolls_and_goes(workspace: Workspace,
     program("one")
     # Five objects, the provider, the stack.
     assert workspace.up().steps == {"create": 7}
-    assert eventually(lambda: answers("one"), timeout=10)
+    assert eventually(lambda: answers("one"), timeout=60)
     refreshed = workspace.up("--refresh")
     assert refreshed.steps == {"same": 7}, refreshed.output
     program("two")
     changed = workspace.up()
     assert changed.steps == {"update": 1, "replace": 1, "same": 5}, changed.output
-    assert eventually(lambda: answers("two"), timeout=10)
+    assert eventually(lambda: answers("two"), timeout=60)
     assert workspace.destroy().steps == {"delete": 7}

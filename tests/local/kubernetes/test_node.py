@@ -192,7 +192,7 @@ async def test_a_pod_that_handles_its_signal_ends_in_order(namespace: Namespace)
     follow = asyncio.create_task(logs(namespace, "polite", follow="true"))
     await until(lambda: _logged(namespace, "polite", "listening"))
     await namespace.api.delete(namespace.path("pods", "polite"))
-    await until(lambda: _gone(namespace, "polite"), timeout=8)
+    await until(lambda: _gone(namespace, "polite"), timeout=18)
     assert "ended in order" in await follow
 
 
@@ -206,7 +206,7 @@ async def test_a_pod_that_ignores_its_signal_is_killed_after_the_grace_period(na
     await namespace.api.delete(namespace.path("pods", "stubborn"))
     await asyncio.sleep(1)
     assert await namespace.api.find(namespace.path("pods", "stubborn")), "it still has its grace period"
-    await until(lambda: _gone(namespace, "stubborn"), timeout=10)
+    await until(lambda: _gone(namespace, "stubborn"), timeout=60)
     assert asyncio.get_running_loop().time() - began >= 2
 
 
@@ -251,7 +251,7 @@ async def test_killing_the_agent_leaves_no_process_and_its_pods_run_again(namesp
     address = (await namespace.get("pods", "orphan"))["status"]["podIP"]
     assert await until(lambda: _exists("sleep", "4711"))
     os.kill(world.running["node"].pid, signal.SIGKILL)
-    assert await asyncio.to_thread(eventually, lambda: not _processes("sleep", "4711"), timeout=5)
+    assert await asyncio.to_thread(eventually, lambda: not _processes("sleep", "4711"), timeout=60)
     world.running["node"] = start(world.cluster.node(), with_parent=True)
     await until(lambda: _restarted(namespace, "orphan", 1))
     await until(lambda: _ready(namespace, "orphan"))

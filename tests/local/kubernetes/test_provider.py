@@ -39,14 +39,14 @@ class Engine:
     async def check(self, resource: Resource, inputs: Any, old: Any = None) -> Checked:
         return await asyncio.to_thread(self.provider.check, resource, inputs, old or {}, b"seed")
 
-    async def create(self, resource: Resource, inputs: Any, timeout: float = 30) -> tuple[str, Any, Any]:
+    async def create(self, resource: Resource, inputs: Any, timeout: float = 120) -> tuple[str, Any, Any]:
         checked = await self.check(resource, inputs)
         assert checked.refusals == () or not checked.refusals, checked.refusals
         work = self.provider.create
         created = await asyncio.to_thread(work, resource, checked.inputs, preview=False, timeout=timeout)
         return created.id, created.state, checked.inputs
 
-    async def update(self, resource: Resource, id: str, state: Any, old: Any, new: Any, timeout: float = 30) -> Any:
+    async def update(self, resource: Resource, id: str, state: Any, old: Any, new: Any, timeout: float = 120) -> Any:
         arguments = {"preview": False, "timeout": timeout, "ignore": []}
         return await asyncio.to_thread(self.provider.update, resource, id, state, old, new, **arguments)  # type: ignore[arg-type]
 
@@ -54,7 +54,7 @@ class Engine:
         return await asyncio.to_thread(self.provider.read, resource, id, state, inputs)
 
     async def delete(self, resource: Resource, id: str, state: Any) -> None:
-        await asyncio.to_thread(self.provider.delete, resource, id, state, timeout=30)
+        await asyncio.to_thread(self.provider.delete, resource, id, state, timeout=120)
 
     def changes(self, resource: Resource, id: str, state: Any, old: Any, new: Any) -> Any:
         return self.provider.diff(resource, id, state, old, new, [])
@@ -121,7 +121,7 @@ async def test_a_deployment_that_never_is_ready_says_why(engine: Engine, namespa
     broken = _deployment(namespace, readinessProbe={"tcpSocket": {"port": 8080}})
     broken["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-c", "raise SystemExit('no database')"]
     with pytest.raises(PartiallyCreated) as failure:
-        await engine.create(DEPLOYMENT, broken, timeout=4)
+        await engine.create(DEPLOYMENT, broken, timeout=8)
     assert failure.value.id == f"{namespace.name}/web"
     assert "0 of 1 replicas available" in failure.value.reason
     assert "no database" in failure.value.reason

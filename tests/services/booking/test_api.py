@@ -4,68 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey
-from pydantic import SecretStr
 
-from scripts.local import issuer as local_issuer
 from scripts.local.issuer import Issuer
-from services.booking.entrypoints.api import create_app
-from services.booking.settings import ApiSettings
-from services.booking.ticket_codes import Signer
-from services.common.auth import Authenticator
+from tests.services.booking.conftest import ISSUER, As
 from tests.services.samples import on_sale, ordered
-from tests.support.databases import Databases
-
-ISSUER = "http://127.0.0.1:9"
-Headers = dict[str, str]
-As = Callable[..., Headers]
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Issuer:
-    return Issuer(ISSUER, ECKey.generate_key("P-256", auto_kid=True))
-
-
-@pytest.fixture
-def as_user(issuer: Issuer) -> As:
-    def headers(subject: str, *roles: str, key: str = "") -> Headers:
-        return {
-            "Authorization": f"Bearer {issuer.token(subject, *roles)}",
-            "Idempotency-Key": key or f"key-{uuid.uuid4()}",
-        }
-
-    return headers
-
-
-@pytest.fixture
-async def api(
-    booking: asyncpg.Pool, databases: Databases, signer: Signer, issuer: Issuer, aws_server: str
-) -> AsyncIterator[httpx.AsyncClient]:
-    pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    settings = ApiSettings(
-        database_url=SecretStr(databases.service("booking")),
-        aws_region="eu-west-3",
-        saga_state_machine_arn="arn:aws:states:eu-west-3:123456789012:stateMachine:order-saga",
-        ticket_signing_key=SecretStr(pem),
-        oidc_issuer=ISSUER,
-    )
-    app = create_app(settings)
-    keys = httpx.ASGITransport(local_issuer.create_app(issuer))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=keys) as to_issuer,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://booking") as client,
-    ):
-        app.state.authenticator = Authenticator(settings, to_issuer)
-        yield client
-
 
 EVENT = {"name": "Concert", "startsAt": "2030-05-01T20:00:00+02:00"}
 

@@ -8,11 +8,13 @@ import uuid
 import asyncpg
 import pytest
 
-from services.booking import bootstrap, handlers
+from services.booking import bootstrap
 from services.booking.adapters import store
 from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.sweeper import sweep
-from services.booking.domain import TRANSITIONS, HoldUnusable, OrderStatus
+from services.booking.domain.holds import HoldUnusable
+from services.booking.domain.orders import TRANSITIONS, OrderStatus
+from services.booking.handlers import orders as handlers
 from services.booking.ticket_codes import Signer
 from services.common import inbox
 from services.common.inbox import Claim, Outcome
@@ -37,7 +39,7 @@ async def status(pool: asyncpg.Pool, order_id: uuid.UUID) -> str:
 
 
 async def counters(pool: asyncpg.Pool) -> tuple[int, int]:
-    row = await pool.fetchrow("SELECT held, sold FROM ticket_types")
+    row = await pool.fetchrow("SELECT held, sold FROM pools")
     return row["held"], row["sold"]
 
 
@@ -167,4 +169,4 @@ async def test_one_hold_makes_one_order_however_many_ask_at_once(booking: asyncp
 
 
 def test_no_final_state_of_an_order_can_be_left() -> None:
-    assert TRANSITIONS[OrderStatus.COMPLETED] == TRANSITIONS[OrderStatus.CANCELLED] == frozenset()
+    assert TRANSITIONS[OrderStatus.REFUNDED] == TRANSITIONS[OrderStatus.CANCELLED] == frozenset()

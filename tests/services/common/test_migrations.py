@@ -19,7 +19,7 @@ from tests.support.databases import Databases
     [
         "DROP TABLE outbox",
         "TRUNCATE outbox",
-        "ALTER TABLE ticket_types DROP CONSTRAINT never_oversold",
+        "ALTER TABLE pools DROP CONSTRAINT never_oversold",
         "CREATE TABLE mine (id integer)",
         "UPDATE alembic_version SET version_num = '0'",
         "CREATE ROLE another",

@@ -1,0 +1,12 @@
+"""The API of booking: requests to use cases, and their refusals to problems."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from services.booking.entrypoints.routes import catalogue, doors, orders, sales, transfers, waiting
+from services.common.problems import documented
+
+router = APIRouter(responses=documented(401, 422, 503))
+for _part in (catalogue, sales, waiting, orders, transfers, doors):
+    router.include_router(_part.router)

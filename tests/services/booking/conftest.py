@@ -1,0 +1,127 @@
+"""Booking's API over HTTP in this process, an issuer whose tokens it takes, and a Redis."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import ECKey
+from pydantic import SecretStr
+
+from scripts.local import issuer as local_issuer
+from scripts.local.issuer import Issuer
+from scripts.local.servers import redis
+from scripts.local.servers.redis import Redis
+from services.booking.entrypoints.api import create_app
+from services.booking.settings import ApiSettings
+from services.booking.ticket_codes import Signer
+from services.common.auth import Authenticator
+from tests.services.samples import ORGANISER
+from tests.support.databases import Databases
+
+ISSUER = "http://127.0.0.1:9"
+Headers = dict[str, str]
+As = Callable[..., Headers]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Issuer:
+    return Issuer(ISSUER, ECKey.generate_key("P-256", auto_kid=True))
+
+
+@pytest.fixture
+def as_user(issuer: Issuer) -> As:
+    def headers(subject: str, *roles: str, key: str = "") -> Headers:
+        return {
+            "Authorization": f"Bearer {issuer.token(subject, *roles)}",
+            "Idempotency-Key": key or f"key-{uuid.uuid4()}",
+        }
+
+    return headers
+
+
+@pytest.fixture(scope="session")
+def redis_server(folder: Path) -> Iterator[Redis]:
+    with redis.running(folder) as server:
+        yield server
+
+
+@pytest.fixture
+async def api(
+    booking: asyncpg.Pool,
+    databases: Databases,
+    signer: Signer,
+    issuer: Issuer,
+    aws_server: str,
+    redis_server: Redis,
+) -> AsyncIterator[httpx.AsyncClient]:
+    pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    settings = ApiSettings(
+        database_url=SecretStr(databases.service("booking")),
+        aws_region="eu-west-3",
+        saga_state_machine_arn="arn:aws:states:eu-west-3:123456789012:stateMachine:order-saga",
+        ticket_signing_key=SecretStr(pem),
+        redis_url=SecretStr(redis_server.url()),
+        oidc_issuer=ISSUER,
+    )
+    app = create_app(settings)
+    keys = httpx.ASGITransport(local_issuer.create_app(issuer))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=keys) as to_issuer,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://booking") as client,
+    ):
+        app.state.authenticator = Authenticator(settings, to_issuer)
+        yield client
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a token; each POST has a key of its own unless one is given."""
+
+    api: httpx.AsyncClient
+    as_user: As
+    subject: str
+    roles: tuple[str, ...]
+
+    async def get(self, path: str, **query: object) -> httpx.Response:
+        params = {name: str(value) for name, value in query.items()}
+        return await self.api.get(path, params=params, headers=self.as_user(self.subject, *self.roles))
+
+    async def post(self, path: str, body: object = None, *, key: str = "", admission: str = "") -> httpx.Response:
+        headers = self.as_user(self.subject, *self.roles, key=key) | ({"Admission": admission} if admission else {})
+        return await self.api.post(path, json=body, headers=headers)
+
+    async def delete(self, path: str) -> httpx.Response:
+        return await self.api.delete(path, headers=self.as_user(self.subject, *self.roles))
+
+    async def create(self, path: str, body: object) -> str:
+        """POST what must be created; returns its id."""
+        answer = await self.post(path, body)
+        assert answer.status_code == 201, answer.text
+        made: str = answer.json()["id"]
+        return made
+
+
+People = Callable[..., Person]
+
+
+@pytest.fixture
+def person(api: httpx.AsyncClient, as_user: As) -> People:
+    return lambda subject, *roles: Person(api, as_user, subject, roles)
+
+
+@pytest.fixture
+def organiser(person: People) -> Person:
+    return person(ORGANISER, "organiser")
+
+
+@pytest.fixture
+def buyer(person: People) -> Person:
+    return person("buyer-1", "attendee")
