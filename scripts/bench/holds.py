@@ -134,7 +134,7 @@ def _running(seconds: int, say: Callable[[str], None]) -> Iterator[_Bench]:
     with TemporaryDirectory(prefix="bench-holds-") as name:
         folder = Path(name)
         authority = Authority(folder).create()
-        with trusting(authority.bundle), postgres.running(folder) as server:
+        with trusting(authority.bundle), postgres.running(folder, durable=True) as server:
             say("migrating a database")
             logs.configure("bench", "warning")
             owner = server.create(_DATABASE, _OWNER, "owner")

@@ -73,8 +73,12 @@ class Postgres:
         )
 
 
-def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> Postgres:
-    """Initialise a cluster in ``folder`` (once), to listen on ``host``. Raises MissingProgram without PostgreSQL."""
+def create(folder: Path, host: str, authority: Authority, *, port: int = 0, durable: bool = False) -> Postgres:
+    """Initialise a cluster in ``folder`` (once), to listen on ``host``. Raises MissingProgram without PostgreSQL.
+
+    One that is not ``durable`` keeps what it has when it is killed, and not when the machine loses its power: then
+    nothing waits for the disk, and a database is made in a tenth of the time.
+    """
     binary = binaries.find("postgres")
     data, secret = folder / "data", folder / "admin-password"
     if not secret.exists():
@@ -109,6 +113,7 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> P
         "ssl_cert_file": certificate.certificate,
         "ssl_key_file": certificate.key,
         "shared_buffers": "128MB",
+        "fsync": "on" if durable else "off",
     }
     command = [*_as_someone(), str(binary), "-D", str(data)]
     for key, value in settings.items():
@@ -119,9 +124,10 @@ def create(folder: Path, host: str, authority: Authority, *, port: int = 0) -> P
 
 
 @contextmanager
-def running(folder: Path, host: str = "127.0.0.1") -> Iterator[Postgres]:
+def running(folder: Path, host: str = "127.0.0.1", *, durable: bool = False) -> Iterator[Postgres]:
     """A server for the length of a ``with`` block."""
-    postgres = create(folder / "postgres", host, Authority(folder).create(), port=processes.free_port(host))
+    port = processes.free_port(host)
+    postgres = create(folder / "postgres", host, Authority(folder).create(), port=port, durable=durable)
     with processes.serving(postgres.server, postgres.ready):
         yield postgres
 

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fastapi import FastAPI
 from joserfc.jwk import ECKey
 from pydantic import SecretStr
 
@@ -18,19 +19,23 @@ from scripts.local import issuer as local_issuer
 from scripts.local.issuer import Issuer
 from scripts.local.servers import redis
 from scripts.local.servers.redis import Redis
+from services.booking.adapters.admission import WaitingRoom, connect
+from services.booking.adapters.allocator import Allocator
 from services.booking.entrypoints.api import create_app
+from services.booking.entrypoints.wiring import Services
 from services.booking.settings import ApiSettings
 from services.booking.ticket_codes import Signer
+from services.common import aws
 from services.common.auth import Authenticator
+from services.common.executions import ExecutionReader
 from tests.services.samples import ORGANISER
-from tests.support.databases import Databases
 
 ISSUER = "http://127.0.0.1:9"
 Headers = dict[str, str]
 As = Callable[..., Headers]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def issuer() -> Issuer:
     return Issuer(ISSUER, ECKey.generate_key("P-256", auto_kid=True))
 
@@ -52,33 +57,53 @@ def redis_server(folder: Path) -> Iterator[Redis]:
         yield server
 
 
-@pytest.fixture
-async def api(
-    booking: asyncpg.Pool,
-    databases: Databases,
-    signer: Signer,
-    issuer: Issuer,
-    aws_server: str,
-    redis_server: Redis,
-) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(scope="session")
+def settings(signer: Signer) -> ApiSettings:
     pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    settings = ApiSettings(
-        database_url=SecretStr(databases.service("booking")),
+    return ApiSettings(
+        database_url=SecretStr("postgresql://nobody@127.0.0.1:1/none"),
         aws_region="eu-west-3",
         saga_state_machine_arn="arn:aws:states:eu-west-3:123456789012:stateMachine:order-saga",
         ticket_signing_key=SecretStr(pem),
-        redis_url=SecretStr(redis_server.url()),
         oidc_issuer=ISSUER,
     )
-    app = create_app(settings)
+
+
+@pytest.fixture(scope="session")
+def app(settings: ApiSettings, aws_server: str) -> tuple[FastAPI, ExecutionReader]:
+    """The application and its slowest part, made once: what belongs to a test is wired by `api`."""
+    executions = ExecutionReader(
+        aws.step_functions(settings.aws_region), settings.saga_state_machine_arn, aws.Threads(8)
+    )
+    return create_app(settings), executions
+
+
+@pytest.fixture
+async def api(
+    app: tuple[FastAPI, ExecutionReader],
+    booking: asyncpg.Pool,
+    settings: ApiSettings,
+    signer: Signer,
+    issuer: Issuer,
+    redis_server: Redis,
+) -> AsyncIterator[httpx.AsyncClient]:
+    made, executions = app
+    cache = connect(redis_server.url())
+    made.state.services = Services(
+        pool=booking,
+        allocator=Allocator(booking),
+        waiting_room=WaitingRoom(booking, cache, b"a secret of the tests, 32 bytes.."),
+        signer=signer,
+        executions=executions,
+    )
     keys = httpx.ASGITransport(local_issuer.create_app(issuer))
     async with (
-        app.router.lifespan_context(app),
         httpx.AsyncClient(transport=keys) as to_issuer,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://booking") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://booking") as client,
     ):
-        app.state.authenticator = Authenticator(settings, to_issuer)
+        made.state.authenticator = Authenticator(settings, to_issuer)
         yield client
+    await cache.aclose()
 
 
 @dataclass(frozen=True, slots=True)

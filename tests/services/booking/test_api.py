@@ -10,10 +10,14 @@ import asyncpg
 import httpx
 import pytest
 from joserfc.jwk import ECKey
+from pydantic import SecretStr
 
 from scripts.local.issuer import Issuer
+from services.booking.entrypoints.api import create_app
+from services.booking.settings import ApiSettings
 from tests.services.booking.conftest import ISSUER, As
 from tests.services.samples import on_sale, ordered
+from tests.support.databases import Databases
 
 EVENT = {"name": "Concert", "startsAt": "2030-05-01T20:00:00+02:00"}
 
@@ -141,5 +145,15 @@ async def test_an_unreachable_path_is_a_problem_too(api: httpx.AsyncClient) -> N
 
 async def test_the_openapi_document_names_every_route(api: httpx.AsyncClient) -> None:
     paths = (await api.get("/openapi.json")).json()["paths"]
-    assert {"/events", "/holds", "/checkout", "/orders/{order_id}/saga", "/tickets/verify", "/readyz"} <= set(paths)
-    assert (await api.get("/readyz")).json()["checks"] == {"database": True}
+    assert {"/events", "/holds", "/checkout", "/orders/{order_id}/saga", "/tickets/verify"} <= set(paths)
+
+
+async def test_a_started_api_says_whether_it_can_serve(
+    settings: ApiSettings, databases: Databases, booking: asyncpg.Pool, aws_server: str
+) -> None:
+    app = create_app(settings.model_copy(update={"database_url": SecretStr(databases.service("booking"))}))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://booking") as client,
+    ):
+        assert (await client.get("/readyz")).json() == {"status": "ready", "checks": {"database": True}}
