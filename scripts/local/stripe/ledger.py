@@ -1,6 +1,7 @@
-"""PaymentIntents, refunds and events, with Stripe's own transitions and errors.
+"""PaymentIntents, refunds, disputes, transfers, payouts and events, with Stripe's own transitions and errors.
 
-Sources: docs.stripe.com/payments/paymentintents/lifecycle, /api/idempotent_requests, /testing, /api/errors.
+Sources: docs.stripe.com/payments/paymentintents/lifecycle, /api/idempotent_requests, /testing, /api/errors,
+/disputes/how-disputes-work, /refunds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ DECLINES = {
     "pm_card_chargeDeclinedInsufficientFunds": ("card_declined", "insufficient_funds"),
     "pm_card_chargeDeclinedExpiredCard": ("expired_card", "expired_card"),
 }
-CHALLENGES = frozenset({"pm_card_threeDSecureRequired", "pm_card_authenticationRequired"})
+CHALLENGES = frozenset(
+    {"pm_card_threeDSecureRequired", "pm_card_threeDSecure2Required", "pm_card_authenticationRequired"}
+)
+_KEPT = ("intents", "refunds", "disputes", "payouts", "events", "keys")
+# The charge cannot be refunded: its money is with the bank, or gone.
+_HELD = ("needs_response", "under_review", "lost")
 KEY_LIFETIME_SECONDS = 24 * 3600
 
 
@@ -42,6 +48,8 @@ class Ledger:
     path: Path | None = None
     intents: dict[str, Json] = field(default_factory=dict)
     refunds: dict[str, Json] = field(default_factory=dict)
+    disputes: dict[str, Json] = field(default_factory=dict)
+    payouts: dict[str, Json] = field(default_factory=dict)
     events: list[Json] = field(default_factory=list)
     keys: dict[str, Json] = field(default_factory=dict)
     on_event: Callable[[Json], None] = lambda _: None
@@ -56,7 +64,7 @@ class Ledger:
     def save(self) -> None:
         """Write the file, whole or not at all."""
         if self.path is not None:
-            state = {name: getattr(self, name) for name in ("intents", "refunds", "events", "keys")}
+            state = {name: getattr(self, name) for name in _KEPT}
             draft = self.path.with_suffix(".draft")
             draft.write_text(json.dumps(state))
             draft.rename(self.path)
@@ -89,9 +97,11 @@ class Ledger:
             raise ApiError(400, "invalid_request_error", f"Invalid positive integer: {amount!r}", param="amount")
         if len(currency) != 3:
             raise ApiError(400, "invalid_request_error", f"Invalid currency: {currency!r}", param="currency")
+        intent_id = f"pi_{secrets.token_hex(12)}"
         intent: Json = {
-            "id": f"pi_{secrets.token_hex(12)}",
+            "id": intent_id,
             "object": "payment_intent",
+            "client_secret": f"{intent_id}_secret_{secrets.token_hex(12)}",
             "amount": int(amount),
             "amount_capturable": 0,
             "amount_received": 0,
@@ -133,6 +143,20 @@ class Ledger:
             intent["status"] = "requires_action"
             self._event("payment_intent.requires_action", intent)
             return dict(intent)
+        return self._authorise(intent)
+
+    def authenticate(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """What the buyer does in the bank's own pages: succeed, or fail when ``outcome`` is `failed`."""
+        intent = self._expect(intent_id, "authenticate", "requires_action")
+        if params.get("outcome") != "failed":
+            return self._authorise(intent)
+        code = "payment_intent_authentication_failure"
+        error = {"code": code, "message": "We are unable to authenticate your card.", "type": "card_error"}
+        intent.update(status="requires_payment_method", last_payment_error=error, payment_method=None)
+        self._event("payment_intent.payment_failed", intent)
+        return dict(intent)
+
+    def _authorise(self, intent: Json) -> Json:
         intent["latest_charge"] = f"ch_{secrets.token_hex(12)}"
         if intent["capture_method"] == "manual":
             intent.update(status="requires_capture", amount_capturable=intent["amount"])
@@ -171,39 +195,95 @@ class Ledger:
         return dict(self._intent(intent_id))
 
     def refund(self, params: Mapping[str, Any]) -> Json:
-        """Refund a captured intent, in full unless an amount is given."""
+        """Refund a captured intent, in full unless an amount is given; a disputed charge is not refunded."""
         intent = self._intent(str(params.get("payment_intent", "")))
-        refunded = sum(r["amount"] for r in self.refunds.values() if r["payment_intent"] == intent["id"])
+        if any(d["payment_intent"] == intent["id"] and d["status"] in _HELD for d in self.disputes.values()):
+            raise ApiError(400, "invalid_request_error", "The charge has been disputed.", code="charge_disputed")
+        refunded = sum(
+            r["amount"]
+            for r in self.refunds.values()
+            if r["payment_intent"] == intent["id"] and r["status"] not in ("failed", "canceled")
+        )
         amount = int(params.get("amount", intent["amount_received"] - refunded))
         if amount < 1 or refunded + amount > intent["amount_received"]:
             raise ApiError(
                 400, "invalid_request_error", "The charge has already been refunded.", code="charge_already_refunded"
             )
-        refund: Json = {
-            "id": f"re_{secrets.token_hex(12)}",
-            "object": "refund",
+        refund = self._add(self.refunds, "re", "refund", intent, amount, params)
+        refund["status"] = "succeeded"
+        self._event("refund.created", refund)
+        self._event("charge.refunded", {**refund, "object": "charge", "id": intent["latest_charge"]})
+        return dict(refund)
+
+    def end_refund(self, refund_id: str, status: str) -> Json:
+        """Let the buyer's bank answer: a refund that stood may still fail (docs.stripe.com/refunds)."""
+        refund = _known(self.refunds, refund_id, "refund")
+        refund.update(status=status, failure_reason="lost_or_stolen_card" if status == "failed" else None)
+        self._event("refund.failed" if status == "failed" else "refund.updated", refund)
+        return dict(refund)
+
+    def dispute(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """The buyer's bank disputes a captured intent."""
+        intent = self._expect(intent_id, "dispute", "succeeded")
+        amount = int(params.get("amount", intent["amount_received"]))
+        dispute = self._add(self.disputes, "dp", "dispute", intent, amount, params)
+        dispute.update(status=params.get("status", "needs_response"), reason="fraudulent")
+        self._event("charge.dispute.created", dispute)
+        return dict(dispute)
+
+    def end_dispute(self, dispute_id: str, status: str) -> Json:
+        """The bank decides: `won` or `lost`, or says something else."""
+        dispute = _known(self.disputes, dispute_id, "dispute")
+        dispute["status"] = status
+        closed = status in ("won", "lost", "warning_closed")
+        self._event(f"charge.dispute.{'closed' if closed else 'updated'}", dispute)
+        return dict(dispute)
+
+    def transfer(self, params: Mapping[str, Any]) -> Json:
+        """Money to a connected account."""
+        return self._pay("tr", "transfer", params, destination=params.get("destination"), amount_reversed=0)
+
+    def payout(self, params: Mapping[str, Any]) -> Json:
+        """Money to the bank, paid at once."""
+        return self._pay("po", "payout", params, status="paid")
+
+    def retrieve_payout(self, payout_id: str) -> Json:
+        """A transfer or a payout."""
+        return dict(_known(self.payouts, payout_id, "payout"))
+
+    def change_payout(self, payout_id: str, changes: Mapping[str, Any]) -> Json:
+        """What happens to money on its way: another status, or an amount that is reversed."""
+        payout = _known(self.payouts, payout_id, "payout")
+        payout.update(changes)
+        self._event(f"{payout['object']}.updated", payout)
+        return dict(payout)
+
+    def _pay(self, prefix: str, kind: str, params: Mapping[str, Any], **more: Any) -> Json:
+        terms = {"currency": str(params.get("currency", "")).lower(), "id": None, "latest_charge": None}
+        made = self._add(self.payouts, prefix, kind, terms, int(params["amount"]), params)
+        made.update(more)
+        self._event(f"{kind}.created", made)
+        return dict(made)
+
+    def _add(
+        self, into: dict[str, Json], prefix: str, kind: str, intent: Json, amount: int, params: Mapping[str, Any]
+    ) -> Json:
+        """A new object of ``kind`` about ``intent``."""
+        made: Json = {
+            "id": f"{prefix}_{secrets.token_hex(12)}",
+            "object": kind,
             "amount": amount,
             "charge": intent["latest_charge"],
             "created": int(time.time()),
             "currency": intent["currency"],
             "metadata": params.get("metadata", {}),
             "payment_intent": intent["id"],
-            "status": "succeeded",
         }
-        self.refunds[refund["id"]] = refund
-        self._event("refund.created", refund)
-        return dict(refund)
+        into[made["id"]] = made
+        return made
 
     def _intent(self, intent_id: str) -> Json:
-        if intent_id not in self.intents:
-            raise ApiError(
-                404,
-                "invalid_request_error",
-                f"No such payment_intent: '{intent_id}'",
-                code="resource_missing",
-                param="intent",
-            )
-        return self.intents[intent_id]
+        return _known(self.intents, intent_id, "payment_intent")
 
     def _expect(self, intent_id: str, verb: str, *statuses: str) -> Json:
         intent = self._intent(intent_id)
@@ -231,6 +311,12 @@ class Ledger:
         }
         self.events.append(event)
         self.on_event(event)
+
+
+def _known(among: Mapping[str, Json], name: str, kind: str) -> Json:
+    if name not in among:
+        raise ApiError(404, "invalid_request_error", f"No such {kind}: '{name}'", code="resource_missing", param="id")
+    return among[name]
 
 
 def _run(work: Callable[[], Json]) -> tuple[int, Json]:

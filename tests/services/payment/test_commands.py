@@ -16,9 +16,10 @@ from services.common import inbox
 from services.common.inbox import Claim, Outcome
 from services.common.saga_worker import Retry
 from services.contracts import Command, Failure
-from services.payment import bootstrap, handlers
-from services.payment.adapters.store import PostgresStore, transactions
+from services.payment import bootstrap, following, handlers
+from services.payment.adapters.store import PostgresStore
 from services.payment.adapters.stripe import StripeProcessor
+from services.payment.adapters.transactions import transactions
 from services.payment.domain import Payment, Status
 from tests.services.samples import message
 
@@ -145,7 +146,6 @@ async def test_an_outcome_that_stays_unknown_is_not_taken_for_a_refusal(
     [
         ("pm_card_visa_chargeDeclined", "card_declined"),
         ("pm_card_chargeDeclinedInsufficientFunds", "card_declined"),
-        ("pm_card_threeDSecureRequired", "authentication_required"),
     ],
 )
 async def test_a_refused_card_is_decided_once(
@@ -278,7 +278,7 @@ async def test_a_capture_that_only_a_webhook_reports_is_recorded(
     [intent] = intents(account, order)
     account.v1.payment_intents.capture(intent.id)
     for _ in range(3):
-        await handlers.reconcile(processor, transactions(payment), intent.id)
+        await following.follow_intent(processor, transactions(payment), intent.id)
     assert await status(payment, order) is Status.CAPTURED
     assert (await carry_out(payment, processor, Command.CAPTURE, order)).error is None
     assert await payment.fetchval("SELECT count(*) FROM outbox WHERE topic = 'payment.captured'") == 1
