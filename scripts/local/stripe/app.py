@@ -134,6 +134,19 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
         request.app.state.deliverer.endpoints[url] = secret
         return JSONResponse({"id": f"we_{len(url)}", "object": "webhook_endpoint", "url": url, "secret": secret})
 
+    async def of_order(request: Request) -> Response:
+        """Everything about the intents whose metadata name an order."""
+        order = request.path_params["order"]
+        intents = [i for i in ledger.intents.values() if i["metadata"].get("order_id") == order]
+        ids = {intent["id"] for intent in intents}
+        return JSONResponse(
+            {
+                "intents": intents,
+                "refunds": [r for r in ledger.refunds.values() if r["payment_intent"] in ids],
+                "disputes": [d for d in ledger.disputes.values() if d["payment_intent"] in ids],
+            }
+        )
+
     async def set_faults(request: Request) -> Response:
         if request.method == "POST":
             wanted = json.loads(await request.body() or b"{}")
@@ -173,6 +186,7 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
             Route("/v1/payouts/{payout}", retrieve_payout),
             Route("/v1/events", list_events),
             Route("/v1/webhook_endpoints", add_endpoint, methods=["POST"]),
+            Route("/_local/order/{order}", of_order),
             Route("/_local/{what}/{name}", happen, methods=["POST"]),
             Route("/_local/faults", set_faults, methods=["GET", "POST"]),
         ],

@@ -108,22 +108,21 @@ async def count_open(pool: asyncpg.Pool) -> None:
 
 async def _claim(pool: asyncpg.Pool, now: datetime) -> datetime | None:
     """The oldest window that is due, now ours for a while."""
+    last = (now - WINDOW - REST).replace(minute=0, second=0, microsecond=0)
     claimed: datetime | None = await pool.fetchval(
         """INSERT INTO reconciliations AS r (since, until, lease_until)
-           SELECT w, w + $2::interval, $1 + $5 * interval '1 second'
-           FROM generate_series(date_trunc('hour', $1 - $4::interval, 'UTC'), $1 - $2::interval - $3::interval,
-                                $2::interval) AS w
-           LEFT JOIN reconciliations done ON done.since = w
-           WHERE done.since IS NULL OR (done.lease_until < $1 AND (done.finished_at IS NULL OR (
-             done.finished_at < $1 - $3::interval
+           SELECT w, w + $3::interval, $2::timestamptz + $5 * interval '1 second'
+           FROM unnest($1::timestamptz[]) AS w LEFT JOIN reconciliations done ON done.since = w
+           WHERE done.since IS NULL OR (done.lease_until < $2 AND (done.finished_at IS NULL OR (
+             done.finished_at < $2 - $4::interval
              AND EXISTS (SELECT FROM discrepancies d WHERE d.since = w AND d.resolved_at IS NULL))))
            ORDER BY w LIMIT 1
-           ON CONFLICT (since) DO UPDATE SET lease_until = EXCLUDED.lease_until WHERE r.lease_until < $1
+           ON CONFLICT (since) DO UPDATE SET lease_until = EXCLUDED.lease_until WHERE r.lease_until < $2
            RETURNING since""",
+        [last - WINDOW * back for back in range(BACK // WINDOW)],
         now,
         WINDOW,
         REST,
-        BACK,
         _LEASE_SECONDS,
     )
     return claimed

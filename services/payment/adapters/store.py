@@ -107,7 +107,9 @@ async def payments_made_about(pool: asyncpg.Pool, since: datetime, until: dateti
     An intent is made after its payment, by up to a day when the provider was away.
     """
     rows = await pool.fetch(
-        f"SELECT {_COLUMNS} FROM payments WHERE created_at >= $1 - interval '1 day' AND created_at < $2", since, until
+        f"SELECT {_COLUMNS} FROM payments WHERE created_at >= $1::timestamptz - interval '1 day' AND created_at < $2",
+        since,
+        until,
     )
     return [_payment(row) for row in rows]
 
