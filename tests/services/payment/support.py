@@ -13,7 +13,7 @@ import stripe
 from services.common import inbox
 from services.common.inbox import Claim, Outcome
 from services.common.saga_worker import Parked, Retry
-from services.contracts import Command, Event, EventMessage
+from services.contracts import Command, Event, EventMessage, Failure
 from services.payment import bootstrap, refunding
 from services.payment.adapters.reconciling import ledger_differs
 from services.payment.adapters.store import PostgresStore
@@ -39,8 +39,9 @@ async def carry_out(
     """One delivery of a command, as the worker does it."""
     sent = message(command, order, method=method)
     claim = await inbox.claim(pool, "payment", sent, seconds=30)
+    if claim is None:
+        raise Retry(Failure.TRANSIENT, "another delivery has it")
     if not isinstance(claim, Claim):
-        assert claim is not None, "another delivery has it"
         return claim
     try:
         return await bootstrap.commands(pool, processor, fee_basis_points=fee)[command](sent, claim)
