@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from scripts.local.stripe.ledger import ApiError, Faults, Ledger
+from scripts.local.stripe.books import ApiError
+from scripts.local.stripe.faults import Faults
+from scripts.local.stripe.ledger import Ledger
 from scripts.local.stripe.webhooks import Deliverer
 
 _MODES = ("", "drop-after", "drop-before", "error-500", "slow")

@@ -90,7 +90,8 @@ async def refunds_made_about(pool: asyncpg.Pool, since: datetime, until: datetim
     """The refunds that may have been made from ``since`` to before ``until``, each with the intent of its payment."""
     rows = await pool.fetch(
         """SELECT r.*, p.intent_id FROM refunds r JOIN payments p USING (order_id, attempt)
-           WHERE r.requested_at >= $1::timestamptz - interval '1 day' AND r.requested_at < $2 AND p.intent_id IS NOT NULL""",
+           WHERE r.requested_at >= $1::timestamptz - interval '1 day' AND r.requested_at < $2
+             AND p.intent_id IS NOT NULL""",
         since,
         until,
     )
