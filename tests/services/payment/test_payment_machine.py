@@ -211,8 +211,8 @@ def _explore(url: str, stripe_server: str) -> None:
             run_state_machine_as_test(
                 Machine,
                 settings=settings(
-                    max_examples=30,
-                    stateful_step_count=20,
+                    max_examples=20,
+                    stateful_step_count=16,
                     deadline=None,
                     phases=[Phase.explicit, Phase.generate, Phase.shrink],
                     suppress_health_check=list(HealthCheck),
