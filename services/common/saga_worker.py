@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logs.get(__name__)
 
+# Seconds from a parked step's becoming ready to its answer.
+_PARKED_SECONDS = 1.0
 # AWS says TaskTimedOut for a late token, moto says InvalidToken: the step was decided without this answer.
 DECIDED = frozenset({"InvalidToken", "TaskTimedOut", "TaskDoesNotExist"})
 
@@ -41,6 +44,20 @@ class Retry(Exception):
     def __init__(self, failure: Failure, cause: str) -> None:
         super().__init__(cause)
         self.failure = failure
+
+
+class Parked(Exception):
+    """Raised by a handler whose step waits for a person: written down by the service, carried on by `ParkedSteps`."""
+
+
+class ParkedSteps(Protocol):
+    """The steps that a service has parked. Their messages are gone from the queue: the database has them."""
+
+    async def waiting(self) -> Sequence[str]:
+        """The task tokens of those that wait, which need a heartbeat."""
+
+    async def ready(self) -> Sequence[SagaMessage]:
+        """Those that can be carried out or answered now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +133,53 @@ class SagaWorker:
                 await self._hide(receipt, self._queue.lease / 3)
                 return
             await self._answer(message, outcome)
-            await self._threads(self._sqs.delete_message, QueueUrl=self._queue.url, ReceiptHandle=receipt)
+            await self._delete(receipt)
+        except Parked as error:
+            log.info("command parked", command=message.command, order=message.order_id, cause=str(error))
+            await self._delete(receipt)
         except Exception as error:  # the message comes back, and with it the same answer
             log.warning(
                 "command left for redelivery", command=message.command, order=message.order_id, error=repr(error)
             )
 
-    async def _outcome(self, message: SagaMessage, receipt: str) -> Outcome | None:
+    async def attend(self, parked: ParkedSteps, stop: asyncio.Event) -> None:
+        """Keep parked steps alive and carry on those that are ready, until ``stop``. Any worker may do it for all.
+
+        When no worker lives, the state machine misses the heartbeats and sends the command again.
+        """
+        beat_at = 0.0
+        while not stop.is_set():
+            try:
+                for message in await parked.ready():
+                    await self._carry_on(message)
+                now = asyncio.get_running_loop().time()
+                if now >= beat_at:
+                    beat_at = now + self._queue.heartbeat
+                    await asyncio.gather(*(self._beat(token) for token in await parked.waiting()))
+            except Exception as error:  # the database or AWS is away: the steps stay where they are
+                log.warning("parked steps wait", error=repr(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _PARKED_SECONDS)
+
+    async def _carry_on(self, message: SagaMessage) -> None:
+        try:
+            outcome = await self._outcome(message, None)
+            if outcome is not None:
+                await self._answer(message, outcome)
+        except Parked:
+            return
+
+    async def _beat(self, token: str) -> None:
+        try:
+            await self._threads(self._sfn.send_task_heartbeat, taskToken=token)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in DECIDED:
+                raise
+
+    async def _delete(self, receipt: str) -> None:
+        await self._threads(self._sqs.delete_message, QueueUrl=self._queue.url, ReceiptHandle=receipt)
+
+    async def _outcome(self, message: SagaMessage, receipt: str | None) -> Outcome | None:
         handler = self._handlers.get(message.command)
         if handler is None:
             return Outcome(error=Failure.INVALID, cause=f"{self._consumer} does not carry out {message.command.value}")
@@ -135,6 +192,9 @@ class SagaWorker:
         except StaleLease as error:
             log.warning("lease lost", command=message.command, order=message.order_id, error=str(error))
             return None
+        except Parked:
+            await inbox.give_back(self._pool, claim)
+            raise
         except Retry as error:
             await inbox.give_back(self._pool, claim)
             return Outcome(error=error.failure, cause=str(error))
@@ -172,13 +232,14 @@ class SagaWorker:
         )
 
     @asynccontextmanager
-    async def _beating(self, message: SagaMessage, claim: Claim, receipt: str) -> AsyncIterator[None]:
+    async def _beating(self, message: SagaMessage, claim: Claim, receipt: str | None) -> AsyncIterator[None]:
         async def beat() -> None:
             while True:
                 await asyncio.sleep(self._queue.heartbeat)
                 try:
                     await inbox.extend(self._pool, claim, seconds=self._queue.lease)
-                    await self._hide(receipt, self._queue.lease)
+                    if receipt is not None:
+                        await self._hide(receipt, self._queue.lease)
                     await self._threads(self._sfn.send_task_heartbeat, taskToken=message.task_token)
                 except Exception as error:  # a missed beat is not a reason to stop: the commit checks the lease
                     log.warning("heartbeat missed", command=message.command, order=message.order_id, error=repr(error))
@@ -196,8 +257,12 @@ def lifespan(
     handlers: Callable[[asyncpg.Pool], Mapping[Command, Handler]],
     *,
     beside: Callable[[asyncpg.Pool], Sequence[runtime.Loop]] = lambda _: (),
+    parked: Callable[[asyncpg.Pool], ParkedSteps] | None = None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """A lifespan that works until the application ends, with the loops ``beside`` it in the same process."""
+    """A lifespan that works until the application ends, with the loops ``beside`` it in the same process.
+
+    ``parked`` tells of the steps that the service's handlers park.
+    """
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
@@ -217,7 +282,8 @@ def lifespan(
                 step_functions=aws.step_functions(settings.aws_region, connections=20),
             )
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1")}))
-            async with runtime.looping(worker.run, *beside(pool)):
+            attending = [partial(worker.attend, parked(pool))] if parked else []
+            async with runtime.looping(worker.run, *attending, *beside(pool)):
                 yield
 
     return run

@@ -1,24 +1,35 @@
-"""Wires payment together: handlers to their transactions and to Stripe."""
+"""Wires payment together: handlers to their transactions and to Stripe, and the worker's loops."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 import asyncpg
 
+from services.common import logs
 from services.common.inbox import Claim, Outcome
+from services.common.runtime import Loop
 from services.common.saga_worker import Handler
 from services.contracts import Command, SagaMessage
-from services.payment.adapters.store import transactions
-from services.payment.handlers import Handlers, Transactions
-from services.payment.ports import Processor
+from services.payment import following, refunding
+from services.payment.adapters import parked, reconciling, webhooks
+from services.payment.adapters.transactions import transactions
+from services.payment.handlers import Handlers
+from services.payment.ports import Processor, Transactions
+
+log = logs.get(__name__)
 
 UseCase = Callable[[SagaMessage, Transactions], Awaitable[Outcome]]
+# Seconds: what people wait for is looked at each second, and after a fault it rests.
+SOON, REST, RARELY = 1.0, 10.0, 60.0
 
 
-def commands(pool: asyncpg.Pool, processor: Processor) -> Mapping[Command, Handler]:
+def commands(pool: asyncpg.Pool, processor: Processor, *, fee_basis_points: int = 0) -> Mapping[Command, Handler]:
     """The saga commands of payment."""
-    handlers = Handlers(processor)
+    handlers = Handlers(processor, fee_basis_points)
     use_cases: dict[Command, UseCase] = {
         Command.AUTHORISE: handlers.authorise,
         Command.CAPTURE: handlers.capture,
@@ -26,6 +37,60 @@ def commands(pool: asyncpg.Pool, processor: Processor) -> Mapping[Command, Handl
         Command.REFUND: handlers.refund,
     }
     return {command: _bound(pool, use_case) for command, use_case in use_cases.items()}
+
+
+def loops(pool: asyncpg.Pool, processor: Processor) -> Sequence[Loop]:
+    """What the worker does beside its commands."""
+    return (
+        partial(_each, "webhooks", partial(follow_webhooks, pool, processor), SOON),
+        partial(_each, "refunds", partial(carry_out_refunds, pool, processor), SOON),
+        partial(_each, "late authentications", partial(end_late_authentications, pool, processor), SOON),
+        partial(_each, "reconciliation", partial(_reconcile, pool, processor), RARELY),
+    )
+
+
+async def follow_webhooks(pool: asyncpg.Pool, processor: Processor) -> None:
+    """Follow the objects of the webhooks that wait."""
+    begin = transactions(pool)
+
+    async def follow(subject: str, kinds: Sequence[str]) -> None:
+        if subject.startswith(("tr_", "po_")):
+            await following.follow_payout(processor, begin, subject)
+        else:
+            await following.follow_intent(processor, begin, subject, kinds)
+
+    await webhooks.follow_up(pool, follow)
+
+
+async def carry_out_refunds(pool: asyncpg.Pool, processor: Processor) -> None:
+    """Carry out the refunds that wait."""
+    while await refunding.carry_out_next(processor, transactions(pool)):
+        continue
+
+
+async def end_late_authentications(pool: asyncpg.Pool, processor: Processor) -> None:
+    """Decide the payments whose buyers have let the time pass."""
+    for intent_id in await parked.overdue(pool):
+        await following.follow_intent(processor, transactions(pool), intent_id)
+
+
+async def _reconcile(pool: asyncpg.Pool, processor: Processor) -> None:
+    while await reconciling.reconcile_next(pool, processor):
+        continue
+    await reconciling.count_open(pool)
+
+
+async def _each(name: str, work: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event) -> None:
+    """Do ``work`` every ``seconds`` until ``stop``; what cannot be done now waits."""
+    while not stop.is_set():
+        pause = seconds
+        try:
+            await work()
+        except Exception as error:  # Stripe or the database is away: the rows stay where they are
+            log.warning("work waits", work=name, error=repr(error))
+            pause = max(seconds, REST)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
 
 
 def _bound(pool: asyncpg.Pool, use_case: UseCase) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from scripts.local.stripe.ledger import ApiError, Faults, Ledger
+from scripts.local.stripe.books import ApiError
+from scripts.local.stripe.faults import Faults
+from scripts.local.stripe.ledger import Ledger
 from scripts.local.stripe.webhooks import Deliverer
 
 _MODES = ("", "drop-after", "drop-before", "error-500", "slow")
@@ -89,13 +91,39 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
         return await call(request, "refund", ledger.refund)
 
     async def list_intents(request: Request) -> Response:
-        query = request.query_params
-        low, high = int(query.get("created[gte]", 0)), int(query.get("created[lte]", 2**40))
-        return _page(request, [i for i in ledger.intents.values() if low <= i["created"] <= high])
+        return _page(request, _selected(request, ledger.intents.values()))
 
     async def list_refunds(request: Request) -> Response:
-        intent = request.query_params.get("payment_intent")
-        return _page(request, [r for r in ledger.refunds.values() if intent in (None, r["payment_intent"])])
+        return _page(request, _selected(request, ledger.refunds.values()))
+
+    async def list_disputes(request: Request) -> Response:
+        return _page(request, _selected(request, ledger.disputes.values()))
+
+    async def transfer(request: Request) -> Response:
+        return await call(request, "transfer", ledger.transfer)
+
+    async def payout(request: Request) -> Response:
+        return await call(request, "payout", ledger.payout)
+
+    async def retrieve_payout(request: Request) -> Response:
+        return await call(request, "retrieve", lambda _: ledger.retrieve_payout(request.path_params["payout"]))
+
+    async def happen(request: Request) -> Response:
+        """What the buyer, the buyer's bank or Stripe's own people do."""
+        name, what = request.path_params["name"], request.path_params["what"]
+        params = json.loads(await request.body() or b"{}")
+        happenings: dict[str, Callable[[], dict[str, Any]]] = {
+            "authenticate": lambda: ledger.authenticate(name, params),
+            "dispute": lambda: ledger.dispute(name, params),
+            "end-dispute": lambda: ledger.end_dispute(name, params["status"]),
+            "end-refund": lambda: ledger.end_refund(name, params["status"]),
+            "change-payout": lambda: ledger.change_payout(name, params),
+        }
+        if what not in happenings:
+            raise ApiError(404, "invalid_request_error", f"Unknown happening {what!r}: one of {sorted(happenings)}.")
+        body = happenings[what]()
+        ledger.save()
+        return JSONResponse(body)
 
     async def list_events(request: Request) -> Response:
         return _page(request, ledger.events)
@@ -107,6 +135,19 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
             raise ApiError(400, "invalid_request_error", f"Invalid URL: {url!r}", param="url")
         request.app.state.deliverer.endpoints[url] = secret
         return JSONResponse({"id": f"we_{len(url)}", "object": "webhook_endpoint", "url": url, "secret": secret})
+
+    async def of_order(request: Request) -> Response:
+        """Everything about the intents whose metadata name an order."""
+        order = request.path_params["order"]
+        intents = [i for i in ledger.intents.values() if i["metadata"].get("order_id") == order]
+        ids = {intent["id"] for intent in intents}
+        return JSONResponse(
+            {
+                "intents": intents,
+                "refunds": [r for r in ledger.refunds.values() if r["payment_intent"] in ids],
+                "disputes": [d for d in ledger.disputes.values() if d["payment_intent"] in ids],
+            }
+        )
 
     async def set_faults(request: Request) -> Response:
         if request.method == "POST":
@@ -140,8 +181,15 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
             Route("/v1/payment_intents/{intent}/{verb}", act, methods=["POST"]),
             Route("/v1/refunds", refund, methods=["POST"]),
             Route("/v1/refunds", list_refunds),
+            Route("/v1/disputes", list_disputes),
+            Route("/v1/transfers", transfer, methods=["POST"]),
+            Route("/v1/transfers/{payout}", retrieve_payout),
+            Route("/v1/payouts", payout, methods=["POST"]),
+            Route("/v1/payouts/{payout}", retrieve_payout),
             Route("/v1/events", list_events),
             Route("/v1/webhook_endpoints", add_endpoint, methods=["POST"]),
+            Route("/_local/order/{order}", of_order),
+            Route("/_local/{what}/{name}", happen, methods=["POST"]),
             Route("/_local/faults", set_faults, methods=["GET", "POST"]),
         ],
     )
@@ -163,6 +211,18 @@ class _Dropping:
         except Dropped:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
             await send({"type": "http.response.body", "body": b"{", "more_body": False})
+
+
+def _selected(request: Request, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of an intent and of a time, as far as the query asks for them."""
+    query = request.query_params
+    low, high = int(query.get("created[gte]", 0)), int(query.get("created[lte]", 2**40))
+    before, intent = int(query.get("created[lt]", 2**41)), query.get("payment_intent")
+    return [
+        row
+        for row in rows
+        if low <= row["created"] <= high and row["created"] < before and intent in (None, row.get("payment_intent"))
+    ]
 
 
 def _page(request: Request, rows: list[dict[str, Any]]) -> Response:

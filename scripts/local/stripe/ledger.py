@@ -1,19 +1,18 @@
-"""PaymentIntents, refunds and events, with Stripe's own transitions and errors.
+"""PaymentIntents, refunds, disputes, transfers, payouts and events, with Stripe's own transitions and errors.
 
-Sources: docs.stripe.com/payments/paymentintents/lifecycle, /api/idempotent_requests, /testing, /api/errors.
+Sources: docs.stripe.com/payments/paymentintents/lifecycle, /api/idempotent_requests, /testing, /api/errors,
+/disputes/how-disputes-work, /refunds.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from scripts.local.stripe.books import ApiError, Books, Json, known
 
 # Stripe's test payment methods: the status after confirmation, or the decline.
 DECLINES = {
@@ -22,65 +21,16 @@ DECLINES = {
     "pm_card_chargeDeclinedInsufficientFunds": ("card_declined", "insufficient_funds"),
     "pm_card_chargeDeclinedExpiredCard": ("expired_card", "expired_card"),
 }
-CHALLENGES = frozenset({"pm_card_threeDSecureRequired", "pm_card_authenticationRequired"})
-KEY_LIFETIME_SECONDS = 24 * 3600
-
-
-class ApiError(Exception):
-    """An error as Stripe answers it."""
-
-    def __init__(self, status: int, kind: str, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body: Json = {"error": {"type": kind, "message": message, **more}}
+CHALLENGES = frozenset(
+    {"pm_card_threeDSecureRequired", "pm_card_threeDSecure2Required", "pm_card_authenticationRequired"}
+)
+# The charge cannot be refunded: its money is with the bank, or gone.
+_HELD = ("needs_response", "under_review", "lost")
 
 
 @dataclass
-class Ledger:
-    """All state; saved as one JSON file after each change when ``path`` is given."""
-
-    path: Path | None = None
-    intents: dict[str, Json] = field(default_factory=dict)
-    refunds: dict[str, Json] = field(default_factory=dict)
-    events: list[Json] = field(default_factory=list)
-    keys: dict[str, Json] = field(default_factory=dict)
-    on_event: Callable[[Json], None] = lambda _: None
-
-    @classmethod
-    def load(cls, path: Path | None) -> Ledger:
-        """The ledger of ``path``, or an empty one."""
-        if path is None or not path.exists():
-            return cls(path)
-        return cls(path, **json.loads(path.read_text()))
-
-    def save(self) -> None:
-        """Write the file, whole or not at all."""
-        if self.path is not None:
-            state = {name: getattr(self, name) for name in ("intents", "refunds", "events", "keys")}
-            draft = self.path.with_suffix(".draft")
-            draft.write_text(json.dumps(state))
-            draft.rename(self.path)
-
-    def once(self, key: str | None, path: str, params: Mapping[str, Any], work: Callable[[], Json]) -> tuple[int, Json]:
-        """Run ``work`` under an idempotency key: status and body, stored also when it is an error of the card."""
-        if key is None:
-            return _run(work)
-        asked = json.dumps([path, params], sort_keys=True)
-        stored = self.keys.get(key)
-        if stored is not None and time.time() - stored["at"] < KEY_LIFETIME_SECONDS:
-            if stored["asked"] != asked:
-                raise ApiError(
-                    400,
-                    "idempotency_error",
-                    f"Keys for idempotent requests can only be used with the same parameters they were first used "
-                    f"with. Try using a key other than '{key}' if you meant to execute a different request.",
-                )
-            return stored["status"], stored["body"]
-        status, body = _run(work)
-        # Stripe keeps the answer of whatever began to execute, errors included; parameters that fail validation do
-        # not begin.
-        self.keys[key] = {"asked": asked, "status": status, "body": body, "at": time.time()}
-        return status, body
+class Ledger(Books):
+    """The transitions: each changes an object, says an event, and answers the object."""
 
     def create(self, params: Mapping[str, Any]) -> Json:
         """Create a PaymentIntent, and confirm it when asked to."""
@@ -89,9 +39,11 @@ class Ledger:
             raise ApiError(400, "invalid_request_error", f"Invalid positive integer: {amount!r}", param="amount")
         if len(currency) != 3:
             raise ApiError(400, "invalid_request_error", f"Invalid currency: {currency!r}", param="currency")
+        intent_id = f"pi_{secrets.token_hex(12)}"
         intent: Json = {
-            "id": f"pi_{secrets.token_hex(12)}",
+            "id": intent_id,
             "object": "payment_intent",
+            "client_secret": f"{intent_id}_secret_{secrets.token_hex(12)}",
             "amount": int(amount),
             "amount_capturable": 0,
             "amount_received": 0,
@@ -108,7 +60,7 @@ class Ledger:
             "cancellation_reason": None,
         }
         self.intents[intent["id"]] = intent
-        self._event("payment_intent.created", intent)
+        self.event("payment_intent.created", intent)
         return self.confirm(intent["id"], {}) if params.get("confirm") == "true" else dict(intent)
 
     def confirm(self, intent_id: str, params: Mapping[str, Any]) -> Json:
@@ -125,21 +77,35 @@ class Ledger:
             code, decline = DECLINES[method]
             error = {"code": code, "decline_code": decline, "message": "Your card was declined.", "type": "card_error"}
             intent.update(status="requires_payment_method", last_payment_error=error, payment_method=None)
-            self._event("payment_intent.payment_failed", intent)
+            self.event("payment_intent.payment_failed", intent)
             raise ApiError(
                 402, "card_error", error["message"], code=code, decline_code=decline, payment_intent=dict(intent)
             )
         if method in CHALLENGES:
             intent["status"] = "requires_action"
-            self._event("payment_intent.requires_action", intent)
+            self.event("payment_intent.requires_action", intent)
             return dict(intent)
+        return self._authorise(intent)
+
+    def authenticate(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """What the buyer does in the bank's own pages: succeed, or fail when ``outcome`` is `failed`."""
+        intent = self._expect(intent_id, "authenticate", "requires_action")
+        if params.get("outcome") != "failed":
+            return self._authorise(intent)
+        code = "payment_intent_authentication_failure"
+        error = {"code": code, "message": "We are unable to authenticate your card.", "type": "card_error"}
+        intent.update(status="requires_payment_method", last_payment_error=error, payment_method=None)
+        self.event("payment_intent.payment_failed", intent)
+        return dict(intent)
+
+    def _authorise(self, intent: Json) -> Json:
         intent["latest_charge"] = f"ch_{secrets.token_hex(12)}"
         if intent["capture_method"] == "manual":
             intent.update(status="requires_capture", amount_capturable=intent["amount"])
-            self._event("payment_intent.amount_capturable_updated", intent)
+            self.event("payment_intent.amount_capturable_updated", intent)
         else:
             intent.update(status="succeeded", amount_received=intent["amount"])
-            self._event("payment_intent.succeeded", intent)
+            self.event("payment_intent.succeeded", intent)
         return dict(intent)
 
     def capture(self, intent_id: str, params: Mapping[str, Any]) -> Json:
@@ -149,7 +115,7 @@ class Ledger:
         if not 0 < amount <= intent["amount_capturable"]:
             raise ApiError(400, "invalid_request_error", "More than is capturable.", param="amount_to_capture")
         intent.update(status="succeeded", amount_received=amount, amount_capturable=0)
-        self._event("payment_intent.succeeded", intent)
+        self.event("payment_intent.succeeded", intent)
         return dict(intent)
 
     def cancel(self, intent_id: str, params: Mapping[str, Any]) -> Json:
@@ -163,7 +129,7 @@ class Ledger:
             "requires_capture",
         )
         intent.update(status="canceled", amount_capturable=0, cancellation_reason=params.get("cancellation_reason"))
-        self._event("payment_intent.canceled", intent)
+        self.event("payment_intent.canceled", intent)
         return dict(intent)
 
     def retrieve(self, intent_id: str) -> Json:
@@ -171,39 +137,78 @@ class Ledger:
         return dict(self._intent(intent_id))
 
     def refund(self, params: Mapping[str, Any]) -> Json:
-        """Refund a captured intent, in full unless an amount is given."""
+        """Refund a captured intent, in full unless an amount is given; a disputed charge is not refunded."""
         intent = self._intent(str(params.get("payment_intent", "")))
-        refunded = sum(r["amount"] for r in self.refunds.values() if r["payment_intent"] == intent["id"])
+        if any(d["payment_intent"] == intent["id"] and d["status"] in _HELD for d in self.disputes.values()):
+            raise ApiError(400, "invalid_request_error", "The charge has been disputed.", code="charge_disputed")
+        refunded = sum(
+            r["amount"]
+            for r in self.refunds.values()
+            if r["payment_intent"] == intent["id"] and r["status"] not in ("failed", "canceled")
+        )
         amount = int(params.get("amount", intent["amount_received"] - refunded))
         if amount < 1 or refunded + amount > intent["amount_received"]:
             raise ApiError(
                 400, "invalid_request_error", "The charge has already been refunded.", code="charge_already_refunded"
             )
-        refund: Json = {
-            "id": f"re_{secrets.token_hex(12)}",
-            "object": "refund",
-            "amount": amount,
-            "charge": intent["latest_charge"],
-            "created": int(time.time()),
-            "currency": intent["currency"],
-            "metadata": params.get("metadata", {}),
-            "payment_intent": intent["id"],
-            "status": "succeeded",
-        }
-        self.refunds[refund["id"]] = refund
-        self._event("refund.created", refund)
+        refund = self.add(self.refunds, "re", "refund", intent, amount, params)
+        refund["status"] = "succeeded"
+        self.event("refund.created", refund)
+        self.event("charge.refunded", {**refund, "object": "charge", "id": intent["latest_charge"]})
         return dict(refund)
 
+    def end_refund(self, refund_id: str, status: str) -> Json:
+        """Let the buyer's bank answer: a refund that stood may still fail (docs.stripe.com/refunds)."""
+        refund = known(self.refunds, refund_id, "refund")
+        refund.update(status=status, failure_reason="lost_or_stolen_card" if status == "failed" else None)
+        self.event("refund.failed" if status == "failed" else "refund.updated", refund)
+        return dict(refund)
+
+    def dispute(self, intent_id: str, params: Mapping[str, Any]) -> Json:
+        """The buyer's bank disputes a captured intent."""
+        intent = self._expect(intent_id, "dispute", "succeeded")
+        amount = int(params.get("amount", intent["amount_received"]))
+        dispute = self.add(self.disputes, "dp", "dispute", intent, amount, params)
+        dispute.update(status=params.get("status", "needs_response"), reason="fraudulent")
+        self.event("charge.dispute.created", dispute)
+        return dict(dispute)
+
+    def end_dispute(self, dispute_id: str, status: str) -> Json:
+        """The bank decides: `won` or `lost`, or says something else."""
+        dispute = known(self.disputes, dispute_id, "dispute")
+        dispute["status"] = status
+        closed = status in ("won", "lost", "warning_closed")
+        self.event(f"charge.dispute.{'closed' if closed else 'updated'}", dispute)
+        return dict(dispute)
+
+    def transfer(self, params: Mapping[str, Any]) -> Json:
+        """Money to a connected account."""
+        return self._pay("tr", "transfer", params, destination=params.get("destination"), amount_reversed=0)
+
+    def payout(self, params: Mapping[str, Any]) -> Json:
+        """Money to the bank, paid at once."""
+        return self._pay("po", "payout", params, status="paid")
+
+    def retrieve_payout(self, payout_id: str) -> Json:
+        """A transfer or a payout."""
+        return dict(known(self.payouts, payout_id, "payout"))
+
+    def change_payout(self, payout_id: str, changes: Mapping[str, Any]) -> Json:
+        """What happens to money on its way: another status, or an amount that is reversed."""
+        payout = known(self.payouts, payout_id, "payout")
+        payout.update(changes)
+        self.event(f"{payout['object']}.updated", payout)
+        return dict(payout)
+
+    def _pay(self, prefix: str, kind: str, params: Mapping[str, Any], **more: Any) -> Json:
+        terms = {"currency": str(params.get("currency", "")).lower(), "id": None, "latest_charge": None}
+        made = self.add(self.payouts, prefix, kind, terms, int(params["amount"]), params)
+        made.update(more)
+        self.event(f"{kind}.created", made)
+        return dict(made)
+
     def _intent(self, intent_id: str) -> Json:
-        if intent_id not in self.intents:
-            raise ApiError(
-                404,
-                "invalid_request_error",
-                f"No such payment_intent: '{intent_id}'",
-                code="resource_missing",
-                param="intent",
-            )
-        return self.intents[intent_id]
+        return known(self.intents, intent_id, "payment_intent")
 
     def _expect(self, intent_id: str, verb: str, *statuses: str) -> Json:
         intent = self._intent(intent_id)
@@ -216,54 +221,3 @@ class Ledger:
                 payment_intent=dict(intent),
             )
         return intent
-
-    def _event(self, kind: str, subject: Json) -> None:
-        event: Json = {
-            "id": f"evt_{secrets.token_hex(12)}",
-            "object": "event",
-            "api_version": "2025-03-31",
-            "created": int(time.time()),
-            "data": {"object": dict(subject)},
-            "livemode": False,
-            "pending_webhooks": 1,
-            "request": {"id": None, "idempotency_key": None},
-            "type": kind,
-        }
-        self.events.append(event)
-        self.on_event(event)
-
-
-def _run(work: Callable[[], Json]) -> tuple[int, Json]:
-    try:
-        return 200, work()
-    except ApiError as error:
-        if error.status == 402 or error.body["error"].get("code") == "payment_intent_unexpected_state":
-            return error.status, error.body
-        raise
-
-
-@dataclass
-class Faults:
-    """What goes wrong on request: the next ``count`` calls of ``operation`` ('' is any) fail in ``mode``.
-
-    `drop-after` carries the call out and closes the connection without an answer; `drop-before` closes it first;
-    `error-500` answers an error without doing anything; `slow` answers after ``seconds``.
-    """
-
-    mode: str = ""
-    operation: str = ""
-    count: int = 0
-    seconds: float = 0.0
-    duplicate_webhooks: int = 1
-    reorder_webhooks: bool = False
-
-    def take(self, operation: str) -> str:
-        """The fault that this call suffers, '' when none."""
-        if self.count < 1 or self.operation not in ("", operation):
-            return ""
-        self.count -= 1
-        return self.mode
-
-    def as_json(self) -> Json:
-        """For display."""
-        return asdict(self)

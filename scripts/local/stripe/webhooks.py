@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from scripts.local.stripe.ledger import Faults
+from scripts.local.stripe.faults import Faults
 
 PAUSES_SECONDS = (0.0, 0.5, 2.0, 8.0, 30.0)
 

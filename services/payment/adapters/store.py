@@ -1,20 +1,18 @@
-"""Payment's state in PostgreSQL."""
+"""Payments in PostgreSQL."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import asyncpg
 
-from services.common.inbox import Claim, Outcome
-from services.common.outbox import Outbox
-from services.contracts import Event
 from services.payment.domain import Payment, Status
 
 _COLUMNS = """order_id, attempt, buyer_id, amount, currency, payment_method, status, intent_id, refund_id, reason,
-              created_at"""
+              created_at, fee, client_secret, action_deadline"""
 
 
 class PostgresStore:
@@ -26,8 +24,8 @@ class PostgresStore:
     async def start(self, payment: Payment) -> Payment:
         """Write a payment unless it exists."""
         await self._db.execute(
-            """INSERT INTO payments (order_id, attempt, buyer_id, amount, currency, payment_method, status)
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING""",
+            """INSERT INTO payments (order_id, attempt, buyer_id, amount, currency, payment_method, status, fee)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING""",
             payment.order_id,
             payment.attempt,
             payment.buyer_id,
@@ -35,15 +33,23 @@ class PostgresStore:
             payment.currency,
             payment.payment_method,
             payment.status.value,
+            payment.fee,
         )
         return await self.payment(payment.order_id, payment.attempt) or payment
 
     async def payment(self, order_id: uuid.UUID, attempt: int) -> Payment | None:
         """A payment."""
-        row = await self._db.fetchrow(
-            f"SELECT {_COLUMNS} FROM payments WHERE order_id = $1 AND attempt = $2", order_id, attempt
+        return await self._one("order_id = $1 AND attempt = $2", order_id, attempt)
+
+    async def lock(self, order_id: uuid.UUID, attempt: int) -> Payment | None:
+        """A payment, locked until the transaction ends."""
+        return await self._one("order_id = $1 AND attempt = $2 FOR UPDATE", order_id, attempt)
+
+    async def paid(self, order_id: uuid.UUID) -> Payment | None:
+        """The payment of an order that was captured."""
+        return await self._one(
+            "order_id = $1 AND status IN ('captured', 'refunded') ORDER BY attempt LIMIT 1", order_id
         )
-        return None if row is None else Payment(**{**row, "status": Status(row["status"])})
 
     async def attach(self, payment: Payment, intent_id: str) -> None:
         """Remember the intent of a payment; the first one stands."""
@@ -54,6 +60,19 @@ class PostgresStore:
             intent_id,
         )
 
+    async def await_action(self, payment: Payment, client_secret: str | None, deadline: datetime) -> bool:
+        """Compare-and-set to ACTION_REQUIRED."""
+        done = await self._db.execute(
+            """UPDATE payments SET status = 'action_required', client_secret = $3, action_deadline = $4,
+                      updated_at = now()
+               WHERE order_id = $1 AND attempt = $2 AND status = 'started'""",
+            payment.order_id,
+            payment.attempt,
+            client_secret,
+            deadline,
+        )
+        return bool(done == "UPDATE 1")
+
     async def move(
         self,
         payment: Payment,
@@ -63,10 +82,10 @@ class PostgresStore:
         reason: str | None = None,
         refund_id: str | None = None,
     ) -> bool:
-        """Compare-and-set of the status."""
+        """Compare-and-set of the status; the client secret is of use to nobody after it."""
         done = await self._db.execute(
             """UPDATE payments SET status = $4, reason = coalesce($5, reason), refund_id = coalesce($6, refund_id),
-                      updated_at = now()
+                      client_secret = NULL, updated_at = now()
                WHERE order_id = $1 AND attempt = $2 AND status = ANY($3)""",
             payment.order_id,
             payment.attempt,
@@ -77,33 +96,23 @@ class PostgresStore:
         )
         return bool(done == "UPDATE 1")
 
-
-class PostgresTransaction:
-    """State, outbox and the command's decision on one connection; without a claim there is nothing to decide."""
-
-    def __init__(self, connection: asyncpg.Connection, claim: Claim | None) -> None:
-        self.store = PostgresStore(connection)
-        self._connection, self._claim = connection, claim
-
-    async def say(self, event: Event, payment: Payment) -> None:
-        """Announce an event."""
-        ids = {"paymentId": payment.id, "orderId": str(payment.order_id), "buyerId": payment.buyer_id}
-        await Outbox(self._connection).event(event, **ids)
-
-    async def decide(self, outcome: Outcome) -> None:
-        """Decide the command."""
-        if self._claim is not None:
-            await self._claim.decide(self._connection, outcome)
+    async def _one(self, condition: str, *values: object) -> Payment | None:
+        row = await self._db.fetchrow(f"SELECT {_COLUMNS} FROM payments WHERE {condition}", *values)
+        return None if row is None else _payment(row)
 
 
-def transactions(
-    pool: asyncpg.Pool, claim: Claim | None = None
-) -> Callable[[], AbstractAsyncContextManager[PostgresTransaction]]:
-    """Opens transactions on behalf of ``claim``."""
+async def payments_made_about(pool: asyncpg.Pool, since: datetime, until: datetime) -> list[Payment]:
+    """The payments that were made from ``since`` to before ``until``, and those whose intents may have been.
 
-    @asynccontextmanager
-    async def begin() -> AsyncIterator[PostgresTransaction]:
-        async with pool.acquire() as connection, connection.transaction():
-            yield PostgresTransaction(connection, claim)
+    An intent is made after its payment, by up to a day when the provider was away.
+    """
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM payments WHERE created_at >= $1::timestamptz - interval '1 day' AND created_at < $2",
+        since,
+        until,
+    )
+    return [_payment(row) for row in rows]
 
-    return begin
+
+def _payment(row: Any) -> Payment:
+    return Payment(**{**row, "status": Status(row["status"])})

@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import asyncpg
 
-from services.common import logs
-
-log = logs.get(__name__)
-
-EVERY_SECONDS = 1.0
-PAUSE_SECONDS = 10.0
+Follow = Callable[[str, Sequence[str]], Awaitable[None]]
 
 
-async def record(pool: asyncpg.Pool, event_id: str, kind: str, intent_id: str | None) -> bool:
+def subject(found: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The intent that an event's object is about, else the transfer or payout that it is."""
+    if found.get("object") in ("transfer", "payout"):
+        return None, found.get("id")
+    return (found.get("id") if found.get("object") == "payment_intent" else found.get("payment_intent")), None
+
+
+async def record(
+    pool: asyncpg.Pool, event_id: str, kind: str, intent_id: str | None, object_id: str | None = None
+) -> bool:
     """Insert the event's id; False when it was there already."""
     done = await pool.execute(
-        "INSERT INTO webhook_events (id, type, intent_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        "INSERT INTO webhook_events (id, type, intent_id, object_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         event_id,
         kind,
         intent_id,
+        object_id,
     )
     return bool(done == "INSERT 0 1")
 
 
-async def follow_up(pool: asyncpg.Pool, reconcile: Callable[[str], Awaitable[None]]) -> int:
-    """Reconcile the intents of the events that wait, one look-up per intent; returns how many events were settled."""
+async def follow_up(pool: asyncpg.Pool, follow: Follow) -> int:
+    """Follow the objects of the events that wait, one look-up for each; returns how many events were settled.
+
+    One that fails does not keep the others waiting, and goes behind them; raises what the first of them raised.
+    """
     rows = await pool.fetch(
-        """SELECT intent_id, array_agg(id) AS ids FROM webhook_events
-           WHERE processed_at IS NULL AND intent_id IS NOT NULL GROUP BY intent_id ORDER BY min(received_at) LIMIT 50"""
+        """SELECT coalesce(intent_id, object_id) AS subject, array_agg(id) AS ids, array_agg(DISTINCT type) AS kinds
+           FROM webhook_events WHERE processed_at IS NULL AND coalesce(intent_id, object_id) IS NOT NULL
+           GROUP BY 1 ORDER BY max(attempts), min(received_at) LIMIT 50"""
     )
-    settled = 0
+    settled, failed = 0, list[Exception]()
     for row in rows:
-        await reconcile(row["intent_id"])
+        try:
+            await follow(row["subject"], row["kinds"])
+        except Exception as error:  # Stripe or the database is away, or this object is at fault: it waits
+            failed.append(error)
+            await pool.execute("UPDATE webhook_events SET attempts = attempts + 1 WHERE id = ANY($1)", row["ids"])
+            continue
         await pool.execute("UPDATE webhook_events SET processed_at = now() WHERE id = ANY($1)", row["ids"])
         settled += len(row["ids"])
+    if failed:
+        raise failed[0]
     return settled
-
-
-async def following(pool: asyncpg.Pool, reconcile: Callable[[str], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Follow up until ``stop``; what cannot be settled now waits."""
-    while not stop.is_set():
-        pause = EVERY_SECONDS
-        try:
-            await follow_up(pool, reconcile)
-        except Exception as error:  # Stripe or the database is away: the events stay where they are
-            log.warning("webhooks wait", error=repr(error))
-            pause = PAUSE_SECONDS
-        try:
-            await asyncio.wait_for(stop.wait(), pause)
-        except TimeoutError:
-            continue

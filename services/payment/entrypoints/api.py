@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import httpx
 import stripe
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from pydantic import Field
 
 from services.common import database, logs, runtime
 from services.common.auth import PLATFORM, Authenticator, Caller
@@ -17,6 +19,7 @@ from services.common.bodies import Body
 from services.common.problems import Problem, documented
 from services.common.settings import load_or_exit
 from services.payment.adapters import webhooks
+from services.payment.adapters.books import PostgresPayouts
 from services.payment.adapters.store import PostgresStore
 from services.payment.settings import ApiSettings
 
@@ -35,15 +38,48 @@ class PaymentView(Body):
     amount: int
     currency: str
     reason: str | None
+    client_secret: str | None = Field(
+        default=None, description="for Stripe.js, while the status is action_required; shown to the buyer alone"
+    )
+    action_deadline: datetime | None = Field(
+        default=None, description="the payment is declined when the buyer has not authenticated by then"
+    )
+
+
+class PayoutView(Body):
+    """A transfer to an organiser's connected account, or a payout to the platform's bank; amounts in minor units."""
+
+    id: str
+    kind: str
+    amount: int
+    reversed: int
+    currency: str
+    status: str
+    destination: str | None
+    created_at: datetime
 
 
 @router.get("/payments/{order_id}", response_model=PaymentView, responses=documented(401, 404, 422, 503))
-async def show_payment(order_id: uuid.UUID, caller: Caller, request: Request) -> Any:
+async def show_payment(order_id: uuid.UUID, caller: Caller, request: Request, response: Response) -> Any:
     """The payment of one's own order."""
     payment = await PostgresStore(request.app.state.pool).payment(order_id, 1)
     if payment is None or (payment.buyer_id != caller.id and PLATFORM not in caller.roles):
         raise Problem(404, "not-found", f"You have no payment for order {order_id}.")
-    return {name: getattr(payment, name) for name in PaymentView.model_fields}
+    response.headers["Cache-Control"] = "no-store"
+    shown = {name: getattr(payment, name) for name in PaymentView.model_fields}
+    return shown if payment.buyer_id == caller.id else {**shown, "client_secret": None}
+
+
+@router.get("/payouts", response_model=list[PayoutView], responses=documented(401, 403, 422, 503))
+async def list_payouts(
+    caller: Caller,
+    request: Request,
+    before: Annotated[datetime | None, Query(description="the createdAt of the last one seen")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Any:
+    """What was paid out, the newest first: for the platform's own people."""
+    caller.require(PLATFORM)
+    return await PostgresPayouts(request.app.state.pool).page(before, limit)
 
 
 @router.post("/webhooks/stripe", responses=documented(400, 413))
@@ -62,9 +98,8 @@ async def stripe_webhook(request: Request) -> dict[str, bool]:
         event = stripe.Webhook.construct_event(bytes(body), request.headers.get("stripe-signature", ""), secret)
     except (ValueError, stripe.SignatureVerificationError):
         raise Problem(400, "invalid-signature", "The Stripe-Signature does not fit this body.") from None
-    found = event["data"]["object"].to_dict()
-    intent_id = found.get("id") if found.get("object") == "payment_intent" else found.get("payment_intent")
-    new = await webhooks.record(request.app.state.pool, event["id"], event["type"], intent_id)
+    subject = webhooks.subject(event["data"]["object"].to_dict())
+    new = await webhooks.record(request.app.state.pool, event["id"], event["type"], *subject)
     log.info("webhook", event_id=event["id"], type=event["type"], new=new)
     return {"received": True}
 

@@ -1,15 +1,29 @@
-"""`python -m services.payment.entrypoints.relay`: the outbox to RabbitMQ."""
+"""`python -m services.payment.entrypoints.relay`: the outbox to RabbitMQ, and booking's wishes for refunds from it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
+import asyncpg
+
 from services.common import relay, runtime
-from services.common.settings import BrokerSettings, load_or_exit
+from services.common.settings import load_or_exit
+from services.payment import refunding
+from services.payment.adapters.transactions import transactions
+from services.payment.settings import PaymentRelaySettings
 
 
 def main() -> None:
     """Relay until SIGTERM."""
-    settings = load_or_exit(BrokerSettings)
-    runtime.serve("payment", settings, runtime.application("payment relay", relay.lifespan(settings, {})))
+    settings = load_or_exit(PaymentRelaySettings)
+
+    def consumers(pool: asyncpg.Pool) -> Mapping[str, relay.Consumer]:
+        queue = settings.payment_orders_queue
+        return {queue: partial(refunding.request, transactions(pool))} if queue else {}
+
+    lifespan = relay.lifespan(settings, {}, consumers=consumers)
+    runtime.serve("payment", settings, runtime.application("payment relay", lifespan))
 
 
 if __name__ == "__main__":

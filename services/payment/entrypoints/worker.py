@@ -1,15 +1,12 @@
-"""`python -m services.payment.entrypoints.worker`: payment's saga commands, and the follow-up of webhooks."""
+"""`python -m services.payment.entrypoints.worker`: payment's saga commands, and the loops that need Stripe's key."""
 
 from __future__ import annotations
 
-from functools import partial
-
 from services.common import runtime, saga_worker
 from services.common.settings import load_or_exit
-from services.payment import bootstrap, handlers
-from services.payment.adapters.store import transactions
+from services.payment import bootstrap
+from services.payment.adapters.parked import PostgresParkedSteps
 from services.payment.adapters.stripe import StripeProcessor
-from services.payment.adapters.webhooks import following
 from services.payment.settings import PaymentWorkerSettings
 
 
@@ -20,10 +17,9 @@ def main() -> None:
     lifespan = saga_worker.lifespan(
         "payment",
         settings,
-        lambda pool: bootstrap.commands(pool, processor),
-        beside=lambda pool: [
-            partial(following, pool, partial(handlers.reconcile, processor, transactions(pool))),
-        ],
+        lambda pool: bootstrap.commands(pool, processor, fee_basis_points=settings.platform_fee_basis_points),
+        beside=lambda pool: bootstrap.loops(pool, processor),
+        parked=PostgresParkedSteps,
     )
     runtime.serve("payment", settings, runtime.application("payment worker", lifespan))
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
 
 import asyncpg
 import pytest
@@ -16,56 +15,13 @@ from services.common import inbox
 from services.common.inbox import Claim, Outcome
 from services.common.saga_worker import Retry
 from services.contracts import Command, Failure
-from services.payment import bootstrap, handlers
-from services.payment.adapters.store import PostgresStore, transactions
+from services.payment import bootstrap, following, handlers
+from services.payment.adapters.store import PostgresStore
 from services.payment.adapters.stripe import StripeProcessor
+from services.payment.adapters.transactions import transactions
 from services.payment.domain import Payment, Status
+from tests.services.payment.support import Faults, carry_out, intents, status
 from tests.services.samples import message
-
-Faults = Callable[..., object]
-
-
-@pytest.fixture
-def order() -> str:
-    return str(uuid.uuid4())
-
-
-@pytest.fixture
-def processor(stripe_server: str) -> StripeProcessor:
-    return StripeProcessor("sk_test_local", stripe_server, timeout=2, pause=0.02)
-
-
-@pytest.fixture
-def account(stripe_server: str) -> stripe.StripeClient:
-    """A look into the provider's own books."""
-    return stripe.StripeClient("sk_test_local", base_addresses={"api": stripe_server})
-
-
-async def carry_out(
-    pool: asyncpg.Pool, processor: StripeProcessor, command: Command, order: str, *, method: str = "pm_card_visa"
-) -> Outcome:
-    """One delivery of a command, as the worker does it."""
-    sent = message(command, order, method=method)
-    claim = await inbox.claim(pool, "payment", sent, seconds=30)
-    if not isinstance(claim, Claim):
-        assert claim is not None, "another delivery has it"
-        return claim
-    try:
-        return await bootstrap.commands(pool, processor)[command](sent, claim)
-    except Retry:
-        await inbox.give_back(pool, claim)
-        raise
-
-
-async def status(pool: asyncpg.Pool, order: str) -> Status:
-    found = await PostgresStore(pool).payment(uuid.UUID(order), 1)
-    assert found is not None
-    return found.status
-
-
-def intents(account: stripe.StripeClient, order: str) -> list[stripe.PaymentIntent]:
-    page = account.v1.payment_intents.list({"limit": 100})
-    return [i for i in page.auto_paging_iter() if i.metadata.to_dict()["order_id"] == order]
 
 
 async def test_a_payment_is_authorised_captured_and_refunded(
@@ -145,7 +101,6 @@ async def test_an_outcome_that_stays_unknown_is_not_taken_for_a_refusal(
     [
         ("pm_card_visa_chargeDeclined", "card_declined"),
         ("pm_card_chargeDeclinedInsufficientFunds", "card_declined"),
-        ("pm_card_threeDSecureRequired", "authentication_required"),
     ],
 )
 async def test_a_refused_card_is_decided_once(
@@ -278,7 +233,7 @@ async def test_a_capture_that_only_a_webhook_reports_is_recorded(
     [intent] = intents(account, order)
     account.v1.payment_intents.capture(intent.id)
     for _ in range(3):
-        await handlers.reconcile(processor, transactions(payment), intent.id)
+        await following.follow_intent(processor, transactions(payment), intent.id)
     assert await status(payment, order) is Status.CAPTURED
     assert (await carry_out(payment, processor, Command.CAPTURE, order)).error is None
     assert await payment.fetchval("SELECT count(*) FROM outbox WHERE topic = 'payment.captured'") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import httpx
@@ -87,10 +87,10 @@ async def test_an_event_waits_until_it_could_be_followed_up(payment: asyncpg.Poo
     await webhooks.record(payment, "evt_2", "payment_intent.succeeded", "pi_1")
     seen: list[str] = []
 
-    async def away(_: str) -> None:
+    async def away(_: str, __: Sequence[str]) -> None:
         raise OSError("Stripe is away")
 
-    async def note(intent_id: str) -> None:
+    async def note(intent_id: str, _: Sequence[str]) -> None:
         seen.append(intent_id)
 
     with pytest.raises(OSError, match="away"):
