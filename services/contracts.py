@@ -60,8 +60,8 @@ class Failure(StrEnum):
 class Event(StrEnum):
     """Routing keys on the topic exchange `platform.events`.
 
-    ``order.refund_requested`` is booking's wish, ``payment.refunded`` or ``payment.refund_failed`` the answer: all three
-    carry ``refundId`` and ``amount`` (minor units, as text) beside the ids.
+    ``order.refund_requested`` is booking's wish, ``payment.refunded`` or ``payment.refund_failed`` the answer: all
+    three carry ``refundId`` and ``amount`` (minor units, as text) beside the ids.
     """
 
     EVENT_CHANGED = "event.changed"
