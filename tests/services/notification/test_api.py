@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
@@ -25,7 +25,7 @@ from services.contracts import Event
 from services.notification import domain, handlers
 from services.notification.adapters.store import PostgresStore
 from services.notification.domain import Report, Status
-from services.notification.entrypoints import api
+from services.notification.entrypoints import api, routes
 from services.notification.sending import Sender
 from services.notification.settings import ApiSettings
 from services.notification.workflows.model import Channel
@@ -40,7 +40,7 @@ async def app(notification: asyncpg.Pool) -> FastAPI:
     made = api.create_app(ApiSettings(database_url=SecretStr("unused"), oidc_issuer="https://issuer.example"))
     made.state.pool, made.state.webhook_secret = notification, SecretStr(SECRET)
 
-    def caller(request: api.routes.Request) -> Principal:
+    def caller(request: Request) -> Principal:
         if "authorization" not in request.headers:
             raise Problem(401, "unauthorised", "Send a bearer token.")
         name, *roles = request.headers["authorization"].split()
@@ -153,7 +153,7 @@ async def test_a_webhook_that_is_not_novus_is_refused(client: httpx.AsyncClient,
     if tampered == "none":
         headers = {}
     if tampered == "too much":
-        body = b"x" * (api.routes.LARGEST_WEBHOOK + 1)
+        body = b"x" * (routes.LARGEST_WEBHOOK + 1)
     answer = await client.post("/webhooks/novu", content=body, headers=headers)
     assert answer.status_code == (413 if tampered == "too much" else 400)
     app.state.webhook_secret = None

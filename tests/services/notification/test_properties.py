@@ -69,6 +69,7 @@ class Deliveries(RuleBasedStateMachine):
         self.store, self.queue, self.novu = PostgresStore(self.pool), PostgresQueue(self.pool), Novu()
         self.held: dict[str, list[Leased]] = {"first": [], "second": []}
         self.wanted: set[str] = set()
+        self.holder: dict[str, uuid.UUID] = {}
 
     @rule(kind=KINDS, subject=st.integers(1, 4), subscriber=st.integers(1, 2), twice=st.booleans())
     def queued(self, kind: Any, subject: int, subscriber: int, twice: bool) -> None:
@@ -80,6 +81,7 @@ class Deliveries(RuleBasedStateMachine):
     def leases(self, sender: str, limit: int) -> None:
         leased = self.run(self.queue.lease(limit))
         self.held[sender] += leased
+        self.holder |= {each.transaction_id: each.token for each in leased}
         left = self.run(
             self.pool.fetchval(
                 """SELECT min(priority) FROM deliveries
@@ -90,6 +92,13 @@ class Deliveries(RuleBasedStateMachine):
         assert mine == sorted(mine)
         assert left is None or not mine or max(mine) <= left, "the less important went first"
 
+    def changes(self, leased: Leased, work: Coroutine[Any, Any, bool]) -> None:
+        """Who holds the newest lease of a delivery may change it, once; nobody else may."""
+        mine = self.holder.get(leased.transaction_id) == leased.token
+        assert self.run(work) == mine
+        if mine:
+            del self.holder[leased.transaction_id]
+
     @precondition(lambda self: any(self.held.values()))
     @rule(sender=SENDERS, marked=st.booleans())
     def triggers(self, sender: str, marked: bool) -> None:
@@ -98,7 +107,7 @@ class Deliveries(RuleBasedStateMachine):
             leased = self.held[sender].pop(0)
             self.novu.take(leased.transaction_id, list(leased.payloads))
             if marked:
-                self.run(self.queue.sent(leased, [Channel.EMAIL]))
+                self.changes(leased, self.queue.sent(leased, [Channel.EMAIL]))
 
     @precondition(lambda self: any(self.held.values()))
     @rule(sender=SENDERS, tried=st.booleans())
@@ -108,13 +117,14 @@ class Deliveries(RuleBasedStateMachine):
             leased = self.held[sender].pop(0)
             if tried:
                 self.novu.take(leased.transaction_id, list(leased.payloads))
-            self.run(self.queue.later(leased, 0.0, "test", tried=tried))
+            self.changes(leased, self.queue.later(leased, 0.0, "test", tried=tried))
 
     @precondition(lambda self: any(self.held.values()))
     @rule(sender=SENDERS)
     def gives_up(self, sender: str) -> None:
         if self.held[sender]:
-            self.run(self.queue.close(self.held[sender].pop(0), Status.DEAD, "test"))
+            leased = self.held[sender].pop(0)
+            self.changes(leased, self.queue.close(leased, Status.DEAD, "test"))
 
     @rule(sender=SENDERS)
     def crashes(self, sender: str) -> None:

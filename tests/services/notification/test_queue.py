@@ -187,6 +187,19 @@ async def test_a_digest_gathers_a_window_into_one_message_and_a_crash_does_not_c
     assert await status(notification, late.transaction_id) == "pending", "it opened a digest of its own"
 
 
+async def test_a_digest_that_was_tried_takes_nothing_more_in(notification: asyncpg.Pool) -> None:
+    store, recorder = PostgresStore(notification), Recorder(refuse=1)
+    sender = make_sender(notification, recorder)
+    await store.queue([first := told(payments.DISPUTED, "organiser-1")])
+    await all_due(notification)
+    await sender.pass_once()
+    assert await status(notification, first.transaction_id) == "pending", "perhaps Novu has it: it must stay the same"
+    await store.queue([told(payments.DISPUTED, "organiser-1")])
+    await all_due(notification)
+    await sender.pass_once()
+    assert [message.content[Channel.EMAIL]["body"].count("<li>") for message in recorder.taken] == [1, 1]
+
+
 async def test_a_bucket_is_shared_and_refills_with_time(notification: asyncpg.Pool) -> None:
     limits = [PostgresLimits(notification, {Channel.SMS: 5.0}) for _ in range(3)]
     answers = await asyncio.gather(*(each.take([Channel.SMS]) for each in limits * 10))
