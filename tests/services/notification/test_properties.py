@@ -193,6 +193,6 @@ def test_no_delivery_is_lost_torn_or_told_twice(pool: tuple[asyncpg.Pool, asynci
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
