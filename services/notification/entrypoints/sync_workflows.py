@@ -16,9 +16,9 @@ from novu_py.models import NovuError
 from services.common import logs
 from services.common.settings import load_or_exit
 from services.notification.adapters.novu import NovuNotifier
+from services.notification.adapters.novu_workflows import definition, differs
 from services.notification.settings import NovuSettings
 from services.notification.workflows import WORKFLOWS
-from services.notification.workflows.definitions import definition, differs
 
 log = logs.get(__name__)
 

@@ -12,9 +12,9 @@ import pytest
 from services.contracts import Event
 from services.notification import workflows
 from services.notification.adapters.novu import NovuNotifier
+from services.notification.adapters.novu_workflows import definition
 from services.notification.entrypoints.sync_workflows import main, sync
 from services.notification.workflows import WORKFLOWS, orders
-from services.notification.workflows.definitions import definition
 from services.notification.workflows.model import Category, Channel
 from tests.services.conftest import _module, call
 
