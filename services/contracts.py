@@ -100,6 +100,8 @@ class SagaInput(_Message):
     amount: int = Field(ge=1)
     currency: str = Field(pattern="^[a-z]{3}$")
     payment_method: Id
+    # W3C's, so that the saga's commands belong to the trace of their checkout; absent when nothing is traced.
+    traceparent: str | None = Field(default=None, max_length=128, exclude_if=lambda value: value is None)
 
 
 class SagaMessage(_Message):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from services.common import telemetry
 from services.common.aws import Threads
 from services.common.outbox import OutboxMessage
 
@@ -29,12 +30,13 @@ class ExecutionStarter:
     async def publish(self, message: OutboxMessage) -> None:
         """Start it; an execution of that name that exists already is as good."""
         await self._turn()
+        trace = telemetry.traceparent()
         try:
             await self._threads(
                 self._client.start_execution,
                 stateMachineArn=self._arn,
                 name=message.topic,
-                input=json.dumps(message.payload),
+                input=json.dumps({**message.payload, telemetry.TRACEPARENT: trace} if trace else message.payload),
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":

@@ -7,6 +7,8 @@ import sys
 
 import structlog
 
+from services.common import telemetry
+
 
 def configure(service: str, level: str) -> None:
     """Send structlog and the standard library's logging through one JSON renderer. ``level`` is a level's name."""
@@ -18,6 +20,8 @@ def configure(service: str, level: str) -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
+    if telemetry.enabled():
+        shared.append(telemetry.log_ids)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import asyncpg
+from opentelemetry.trace import SpanKind
 
-from services.common import logs
+from services.common import logs, telemetry
 from services.contracts import Event
 
 log = logs.get(__name__)
@@ -35,6 +36,7 @@ class OutboxMessage:
     topic: str
     payload: dict[str, Any]
     occurred_at: str
+    traceparent: str | None = None
 
 
 class Publisher(Protocol):
@@ -52,13 +54,14 @@ class Outbox:
 
     async def add(self, destination: str, topic: str, payload: Mapping[str, Any]) -> uuid.UUID:
         """Record a message. It is sent if, and only if, the transaction commits."""
-        message_id = uuid.uuid4()
+        message_id, trace = uuid.uuid4(), telemetry.traceparent()
         await self._connection.execute(
             "INSERT INTO outbox (id, destination, topic, payload) VALUES ($1, $2, $3, $4)",
             message_id,
             destination,
             topic,
-            dict(payload),
+            # A trace travels in the payload and is taken out again by the relay: no column, and no key when it is off.
+            {**payload, telemetry.TRACEPARENT: trace} if trace else dict(payload),
         )
         return message_id
 
@@ -112,7 +115,14 @@ class Relay:
             *BACKOFF_SECONDS,
         )
         return [
-            OutboxMessage(r["id"], r["destination"], r["topic"], r["payload"], r["created_at"].isoformat())
+            OutboxMessage(
+                r["id"],
+                r["destination"],
+                r["topic"],
+                payload := dict(r["payload"]),
+                r["created_at"].isoformat(),
+                payload.pop(telemetry.TRACEPARENT, None),
+            )
             for r in rows
         ]
 
@@ -129,7 +139,10 @@ class Relay:
 
     async def _publish(self, message: OutboxMessage) -> bool:
         try:
-            await self._publishers[message.destination].publish(message)
+            with telemetry.span(
+                f"publish {message.destination}", SpanKind.PRODUCER, parent=message.traceparent, message=str(message.id)
+            ):
+                await self._publishers[message.destination].publish(message)
         except Exception as error:  # any fault of a publisher means: not confirmed, try again later
             log.warning("not published", message=str(message.id), topic=message.topic, error=repr(error))
             return False

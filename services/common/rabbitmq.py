@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from services.common import logs, metrics
+from services.common import logs, metrics, telemetry
 from services.common.outbox import OutboxMessage
 from services.contracts import EVENTS_EXCHANGE, EventMessage
 
@@ -61,6 +62,7 @@ class EventPublisher:
                 type=event.type.value,
                 content_type="application/json",
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                headers={telemetry.TRACEPARENT: trace} if (trace := telemetry.traceparent()) else None,
             ),
             routing_key=message.topic,
             mandatory=False,
@@ -103,8 +105,12 @@ async def _handle(
         log.error("not an event: to the dead letters", message=message.message_id, errors=error.error_count())
         await message.reject(requeue=False)
         return
+    parent = message.headers.get(telemetry.TRACEPARENT)
     try:
-        await handler(event)
+        with telemetry.span(
+            f"consume {event.type}", SpanKind.CONSUMER, parent=str(parent) if parent else None, event=event.id
+        ):
+            await handler(event)
     except Exception as error:
         deliveries = int(str(message.headers.get("x-delivery-count") or 0))
         log.warning("event given back", event_id=event.id, type=event.type, deliveries=deliveries, error=repr(error))

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
-from services.common import logs, metrics, problems
+from services.common import logs, metrics, problems, telemetry
 from services.common.settings import ServiceSettings
 
 log = logs.get(__name__)
@@ -88,7 +88,9 @@ def application(title: str, lifespan: Callable[[FastAPI], object], *, descriptio
 
 def serve(service: str, settings: ServiceSettings, app: FastAPI) -> None:
     """Serve ``app`` on POD_IP until SIGTERM or SIGINT."""
+    telemetry.configure(service, settings)
     logs.configure(service, settings.log_level)
+    telemetry.instrument(app)
     uvicorn.run(
         app,
         host=settings.pod_ip,

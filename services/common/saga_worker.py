@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import asyncpg
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from services.common import aws, database, inbox, logs, metrics, runtime
+from services.common import aws, database, inbox, logs, metrics, runtime, telemetry
 from services.common.aws import Threads
 from services.common.inbox import Claim, Outcome, StaleLease
 from services.common.settings import WorkerSettings
@@ -127,20 +128,27 @@ class SagaWorker:
             # Not deleted: after maxReceiveCount deliveries it becomes a dead letter, with an alarm of its own.
             log.error("not a command", message=received.get("MessageId"), errors=error.error_count())
             return
+        parent = message.input.traceparent
         try:
-            outcome = await self._outcome(message, receipt)
-            if outcome is None:
-                await self._hide(receipt, self._queue.lease / 3)
-                return
-            await self._answer(message, outcome)
-            await self._delete(receipt)
-        except Parked as error:
-            log.info("command parked", command=message.command, order=message.order_id, cause=str(error))
-            await self._delete(receipt)
+            with telemetry.span(message.command.value, SpanKind.CONSUMER, parent=parent, order=message.order_id):
+                await self._carry_out(message, receipt)
         except Exception as error:  # the message comes back, and with it the same answer
             log.warning(
                 "command left for redelivery", command=message.command, order=message.order_id, error=repr(error)
             )
+
+    async def _carry_out(self, message: SagaMessage, receipt: str) -> None:
+        try:
+            outcome = await self._outcome(message, receipt)
+        except Parked as error:
+            log.info("command parked", command=message.command, order=message.order_id, cause=str(error))
+            await self._delete(receipt)
+            return
+        if outcome is None:
+            await self._hide(receipt, self._queue.lease / 3)
+            return
+        await self._answer(message, outcome)
+        await self._delete(receipt)
 
     async def attend(self, parked: ParkedSteps, stop: asyncio.Event) -> None:
         """Keep parked steps alive and carry on those that are ready, until ``stop``. Any worker may do it for all.

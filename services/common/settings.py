@@ -24,6 +24,12 @@ def _https_or_loopback(url: str) -> str:
     return url.rstrip("/")
 
 
+def _http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must be an http:// or https:// URL; correct the URL")
+    return url.rstrip("/")
+
+
 HttpsUrl = Annotated[str, AfterValidator(_https_or_loopback)]
 
 
@@ -35,6 +41,11 @@ class ServiceSettings(BaseSettings):
     pod_ip: str = Field(default="127.0.0.1", description="address to bind")
     port: int = Field(default=8080, ge=1, le=65535, alias="HTTP_PORT")
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
+    # OpenTelemetry's own names (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_http)] | None = Field(
+        default=None, description="the collector's OTLP/HTTP address, inside the cluster; without it nothing is traced"
+    )
+    otel_traces_sampler_arg: float = Field(default=0.1, ge=0, le=1, description="share of traces that are kept")
 
 
 class DatabaseSettings(ServiceSettings):

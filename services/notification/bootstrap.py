@@ -10,15 +10,28 @@ from services.common.inbox import Claim, Outcome
 from services.common.saga_worker import Handler
 from services.contracts import Command, SagaMessage
 from services.notification import handlers
+from services.notification.adapters.limits import PostgresLimits
+from services.notification.adapters.queue import PostgresQueue
 from services.notification.adapters.store import PostgresStore
+from services.notification.adapters.subscribers import PostgresSubscribers
+from services.notification.adapters.templates import Templates
 from services.notification.ports import Notifier
+from services.notification.sending import Sender
+from services.notification.workflows.model import Channel
 
 
-def commands(pool: asyncpg.Pool, notifier: Notifier) -> Mapping[Command, Handler]:
+def commands(pool: asyncpg.Pool) -> Mapping[Command, Handler]:
     """The saga command of notification."""
     store = PostgresStore(pool)
 
     async def send(message: SagaMessage, claim: Claim) -> Outcome:
-        return await handlers.send(store, notifier, message, claim)
+        return await handlers.send(store, message, claim)
 
     return {Command.SEND_NOTIFICATION: send}
+
+
+def sender(pool: asyncpg.Pool, notifier: Notifier, *, site: str, per_second: Mapping[Channel, float]) -> Sender:
+    """What empties the queue."""
+    return Sender(
+        PostgresQueue(pool), PostgresSubscribers(pool), PostgresLimits(pool, per_second), Templates(site), notifier
+    )

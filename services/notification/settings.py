@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from collections.abc import Mapping
 
-from services.common.settings import AuthSettings, BrokerSettings, DatabaseSettings, HttpsUrl, WorkerSettings
+from pydantic import Field, PositiveFloat, SecretStr
+
+from services.common.settings import AuthSettings, BrokerSettings, DatabaseSettings, HttpsUrl, ServiceSettings
+from services.common.settings import WorkerSettings as SagaWorkerSettings
+from services.notification.workflows.model import Channel
+
+# Messages a second: what providers take from a new account without a word (Twilio: one SMS a second for each long
+# number, ten numbers; Amazon SES out of its sandbox: 14).
+_PER_SECOND = {Channel.EMAIL: 14.0, Channel.SMS: 10.0}
 
 
 class ApiSettings(AuthSettings, DatabaseSettings):
-    """The API: one's own feed."""
+    """The API: one's own feed and preferences, and Novu's webhooks."""
+
+    novu_webhook_secret: SecretStr | None = Field(
+        default=None, description="signing secret of Novu's webhook endpoint (whsec_…); without it none is accepted"
+    )
 
 
-class NotificationWorkerSettings(WorkerSettings):
-    """The saga worker, which calls Novu."""
+class NovuSettings(ServiceSettings):
+    """A process that calls Novu."""
 
     novu_api_key: SecretStr = Field(min_length=8)
     novu_api_base: HttpsUrl = "https://api.novu.co"
+
+
+class NotificationWorkerSettings(NovuSettings, SagaWorkerSettings):
+    """The worker: the saga's last step, and the sender of what is queued."""
+
+    site_url: HttpsUrl = Field(
+        default="https://tickets.event-platform.example", description="the public pages that messages lead to"
+    )
+    notification_per_second: Mapping[Channel, PositiveFloat] = Field(
+        default=_PER_SECOND, description="JSON: channel → messages a second, all processes together"
+    )
 
 
 class ConsumerSettings(BrokerSettings):
-    """The consumer of events, which calls Novu too."""
-
-    novu_api_key: SecretStr = Field(min_length=8)
-    novu_api_base: HttpsUrl = "https://api.novu.co"
+    """The consumer of events."""

@@ -121,7 +121,7 @@ class Platform:
 
     def delivered(self, order: str) -> list[str]:
         answer = httpx.get(f"{self.novu}/_local/delivered").json()["delivered"]
-        return [entry["transactionId"] for entry in answer if entry["payload"]["orderId"] == order]
+        return [entry["transactionId"] for entry in answer if entry["payload"].get("orderId") == order]
 
 
 def _ok(url: str) -> bool:

@@ -1,1 +1,1 @@
-"""A local Novu: the trigger endpoint, which ignores a transactionId that it has seen, and what was delivered."""
+"""A local Novu: workflows, triggers that ignore a transactionId seen before, signed webhooks, faults on request."""

@@ -1,39 +1,18 @@
-"""`python -m services.notification.entrypoints.api`: one's own feed."""
+"""`python -m services.notification.entrypoints.api`: one's own feed and preferences, and Novu's webhooks."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any
 
 import httpx
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI
 
 from services.common import database, runtime
-from services.common.auth import Authenticator, Caller
-from services.common.bodies import Body
-from services.common.problems import documented
+from services.common.auth import Authenticator
 from services.common.settings import load_or_exit
-from services.notification.adapters.store import PostgresStore
+from services.notification.entrypoints import routes
 from services.notification.settings import ApiSettings
-
-router = APIRouter(tags=["notification"])
-
-
-class Entry(Body):
-    """Something that happened to one's orders."""
-
-    id: str
-    type: str
-    ids: dict[str, str]
-    occurred_at: datetime
-
-
-@router.get("/notifications", response_model=list[Entry], responses=documented(401, 503))
-async def show_feed(caller: Caller, request: Request) -> Any:
-    """The newest hundred entries of one's own feed."""
-    return await PostgresStore(request.app.state.pool).feed(caller.id)
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
@@ -45,12 +24,13 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         url = known.database_url.get_secret_value()
         async with database.pool(url, size=known.database_pool_size) as pool, httpx.AsyncClient(timeout=5) as client:
             app.state.pool = pool
+            app.state.webhook_secret = known.novu_webhook_secret
             app.state.authenticator = Authenticator(known, client)
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1")}))
             yield
 
-    app = runtime.application("Notification", lifespan, description="What happened to one's orders.")
-    app.include_router(router)
+    app = runtime.application("Notification", lifespan, description="What one is told, and how one wants to be told.")
+    app.include_router(routes.router)
     return app
 
 

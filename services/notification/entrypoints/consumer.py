@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from services.common import database, rabbitmq, runtime
 from services.common.settings import load_or_exit
 from services.notification import domain, handlers
-from services.notification.adapters.novu import NovuNotifier
 from services.notification.adapters.store import PostgresStore
 from services.notification.settings import ConsumerSettings
 
@@ -22,18 +21,16 @@ def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        notifier = NovuNotifier(known.novu_api_key.get_secret_value(), known.novu_api_base)
         async with (
             database.pool(known.database_url.get_secret_value(), size=known.database_pool_size) as pool,
             rabbitmq.connection(known.amqp_url.get_secret_value()) as broker,
             broker.channel() as channel,
         ):
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready}))
-            handler = partial(handlers.on_event, PostgresStore(pool), notifier)
+            handler = partial(handlers.on_event, PostgresStore(pool))
             consume = partial(rabbitmq.consume, channel, domain.QUEUE, handler)
             async with runtime.looping(consume):
                 yield
-        await notifier.aclose()
 
     return runtime.application("notification consumer", lifespan)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from services.common import logs, migrations, settings
 
 FOLDER = Path(__file__).parents[1] / "migrations"
-# It names people and what they bought.
-HIDDEN = ("deliveries.payload",)
+# They name people, what they bought, and when they sleep.
+HIDDEN = ("deliveries.payload", "subscribers.time_zone", "subscribers.quiet_start", "subscribers.quiet_end")
 
 
 def main() -> None:

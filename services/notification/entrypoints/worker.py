@@ -1,4 +1,4 @@
-"""`python -m services.notification.entrypoints.worker`: the saga's last step."""
+"""`python -m services.notification.entrypoints.worker`: the saga's last step, and the sender of what is queued."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ def main() -> None:
     """Work until SIGTERM, then finish what is in hand."""
     settings = load_or_exit(NotificationWorkerSettings)
     notifier = NovuNotifier(settings.novu_api_key.get_secret_value(), settings.novu_api_base)
-    lifespan = saga_worker.lifespan("notification", settings, lambda pool: bootstrap.commands(pool, notifier))
+    lifespan = saga_worker.lifespan(
+        "notification",
+        settings,
+        bootstrap.commands,
+        beside=lambda pool: [
+            bootstrap.sender(pool, notifier, site=settings.site_url, per_second=settings.notification_per_second).run
+        ],
+    )
     runtime.serve("notification", settings, runtime.application("notification worker", lifespan))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
 
 import aio_pika
 import asyncpg
-import httpx
 import pytest
 
 from components.broker_topology import DELIVERY_LIMIT, Subscription
@@ -18,87 +16,98 @@ from services.common.inbox import Claim, Outcome
 from services.common.outbox import OutboxMessage
 from services.contracts import EVENTS_EXCHANGE, Command, Event, EventMessage
 from services.notification import bootstrap, domain, handlers
-from services.notification.adapters.novu import NovuNotifier
 from services.notification.adapters.store import PostgresStore
+from services.notification.sending import Sender
 from tests.services.broker import Broker
 from tests.services.conftest import eventually
+from tests.services.notification.conftest import Novu, event
 from tests.services.samples import message
 
 
-@pytest.fixture
-async def notifier(novu_server: str) -> AsyncIterator[NovuNotifier]:
-    made = NovuNotifier("novu-local-key", novu_server)
-    yield made
-    await made.aclose()
-
-
-def event(kind: Event, order: str) -> EventMessage:
-    ids = {"orderId": order, "buyerId": f"buyer-of-{order}", "eventId": str(uuid.uuid4())}
-    return EventMessage(id=str(uuid.uuid4()), type=kind, occurred_at="2030-01-01T00:00:00+00:00", ids=ids)
-
-
-async def delivered(novu: str, order: str) -> list[str]:
-    async with httpx.AsyncClient() as client:
-        answer = (await client.get(f"{novu}/_local/delivered")).json()
-    return [entry["transactionId"] for entry in answer["delivered"] if entry["payload"]["orderId"] == order]
-
-
-async def fail(novu: str, count: int) -> None:
-    async with httpx.AsyncClient() as client:
-        (await client.post(f"{novu}/_local/failures", json={"count": count})).raise_for_status()
-
-
-async def test_the_step_is_answered_again_without_telling_again(
-    notification: asyncpg.Pool, notifier: NovuNotifier, novu_server: str
+async def test_the_step_is_answered_when_the_delivery_is_queued_and_again_without_queueing_again(
+    notification: asyncpg.Pool, sender: Sender, novu: Novu
 ) -> None:
     sent = message(Command.SEND_NOTIFICATION, str(uuid.uuid4()))
+    told = f"order-completed:{sent.order_id}"
+    await novu.fail(count=1_000)
     claim = await inbox.claim(notification, "notification", sent, seconds=30)
     assert isinstance(claim, Claim)
-    outcome = await bootstrap.commands(notification, notifier)[Command.SEND_NOTIFICATION](sent, claim)
+    outcome = await bootstrap.commands(notification)[Command.SEND_NOTIFICATION](sent, claim)
     again = await inbox.claim(notification, "notification", sent, seconds=30)
     assert isinstance(again, Outcome)
-    assert again.output == outcome.output == {"transactionId": f"order-completed:{sent.order_id}"}
-    assert await delivered(novu_server, sent.order_id) == [f"order-completed:{sent.order_id}"]
+    assert again.output == outcome.output == {"transactionId": told}
+    await novu.fail(count=0)
+    await sender.pass_once()
+    assert told in await novu.transactions("buyer-1")
+
+
+async def test_the_step_and_the_event_of_one_order_are_one_message(
+    notification: asyncpg.Pool, sender: Sender, novu: Novu
+) -> None:
+    order = str(uuid.uuid4())
+    sent, completed = message(Command.SEND_NOTIFICATION, order), event(Event.ORDER_COMPLETED, order, buyerId="buyer-1")
+    claim = await inbox.claim(notification, "notification", sent, seconds=30)
+    assert isinstance(claim, Claim)
+    await handlers.on_event(PostgresStore(notification), completed)
+    await bootstrap.commands(notification)[Command.SEND_NOTIFICATION](sent, claim)
+    while await sender.pass_once():
+        pass
+    assert (await novu.transactions("buyer-1")).count(f"order-completed:{order}") == 1
 
 
 async def test_fifty_parallel_duplicates_of_an_event_are_one_feed_entry_and_one_message(
-    notification: asyncpg.Pool, notifier: NovuNotifier, novu_server: str
+    notification: asyncpg.Pool, sender: Sender, novu: Novu
 ) -> None:
-    cancelled = event(Event.ORDER_CANCELLED, str(uuid.uuid4()))
+    cancelled, store = event(Event.ORDER_CANCELLED), PostgresStore(notification)
+    await asyncio.gather(*(handlers.on_event(store, cancelled) for _ in range(50)))
+    buyer = cancelled.ids["buyerId"]
+    assert [entry["status"] for entry in await store.feed(buyer)] == ["pending"]
+    await asyncio.gather(*(sender.pass_once() for _ in range(5)))
+    assert await novu.transactions(buyer) == [f"order-cancelled:{cancelled.ids['orderId']}"]
+    assert [entry["status"] for entry in await store.feed(buyer)] == ["sent"]
+
+
+async def test_an_event_is_received_though_novu_is_away(notification: asyncpg.Pool, novu: Novu) -> None:
+    await novu.fail(count=1_000)
+    cancelled, store = event(Event.ORDER_CANCELLED), PostgresStore(notification)
+    await handlers.on_event(store, cancelled)
+    assert await notification.fetchval("SELECT count(*) FROM inbox WHERE message_id = $1", cancelled.id) == 1
+
+
+async def test_giver_and_receiver_of_a_ticket_are_told_each_and_each_has_it_in_the_feed(
+    notification: asyncpg.Pool, sender: Sender, novu: Novu
+) -> None:
+    moved = event(Event.TICKET_TRANSFERRED, ticketId=str(uuid.uuid4()), recipientId=f"friend-{uuid.uuid4()}")
     store = PostgresStore(notification)
-    await asyncio.gather(*(handlers.on_event(store, notifier, cancelled) for _ in range(50)))
-    assert len(await store.feed(cancelled.ids["buyerId"])) == 1
-    assert len(await delivered(novu_server, cancelled.ids["orderId"])) == 1
+    await handlers.on_event(store, moved)
+    await sender.pass_once()
+    for person, told in ((moved.ids["buyerId"], "ticket-transferred"), (moved.ids["recipientId"], "ticket-received")):
+        assert await novu.transactions(person) == [f"{told}:{moved.id}"]
+        assert [entry["status"] for entry in await store.feed(person)] == ["sent"]
 
 
-async def test_an_event_is_not_received_until_the_buyer_was_told(
-    notification: asyncpg.Pool, notifier: NovuNotifier, novu_server: str
+async def test_a_dispute_that_names_no_organiser_is_told_to_the_platform(
+    notification: asyncpg.Pool, novu: Novu
 ) -> None:
-    cancelled, store = event(Event.ORDER_CANCELLED, str(uuid.uuid4())), PostgresStore(notification)
-    await fail(novu_server, 1_000)
-    with pytest.raises(Exception, match="failing on request"):
-        await handlers.on_event(store, notifier, cancelled)
-    await fail(novu_server, 0)
-    assert await notification.fetchval("SELECT count(*) FROM inbox") == 0
-    await handlers.on_event(store, notifier, cancelled)
-    assert await delivered(novu_server, cancelled.ids["orderId"]) == [f"order-cancelled:{cancelled.ids['orderId']}"]
+    await handlers.on_event(PostgresStore(notification), event(Event.PAYMENT_DISPUTED, disputeId=str(uuid.uuid4())))
+    assert await notification.fetchval("SELECT subscriber_id FROM deliveries") == "platform"
 
 
 async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
-    notification: asyncpg.Pool, notifier: NovuNotifier, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    notification: asyncpg.Pool, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rabbitmq, "LONGEST_PAUSE_SECONDS", 0.01)
-    queue, good = f"test.{uuid.uuid4()}", event(Event.ORDER_PLACED, str(uuid.uuid4()))
+    queue, good = f"test.{uuid.uuid4()}", event(Event.ORDER_PLACED)
     listening = Subscription(service="notification", queue=queue, topics=domain.TOPICS)
     url = broker(["booking"], [listening])
-    poison = event(Event.TICKET_ISSUED, str(uuid.uuid4()))
+    poison = event(Event.TICKET_ISSUED)
     store, stop, tries = PostgresStore(notification), asyncio.Event(), []
 
     async def handle(received: EventMessage) -> None:
         if received.id == poison.id:
             tries.append(received.id)
             raise RuntimeError("cannot be handled")
-        await handlers.on_event(store, notifier, received)
+        await handlers.on_event(store, received)
 
     async with (
         rabbitmq.connection(url("notification")) as connected,
