@@ -19,6 +19,8 @@ DECISIONS = {"capture": "CapturePayment", "issue": "IssueTickets", "refund": "Re
 _TASK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 # Seconds. A worker beats every 20 s; three lost beats are a lost worker.
 _HEARTBEAT, _TIMEOUT = 60, 300
+# Seconds: the bank may ask the buyer to authenticate, who has 15 minutes for it (docs/saga.md).
+_AUTHORISE_TIMEOUT = 1200
 # Seconds: as long as SQS keeps the message that tells of the parked order (SQS Developer Guide, "Message quotas").
 _OPERATOR_TIMEOUT = 14 * 24 * 3600
 _UNDECIDED = (
@@ -41,8 +43,10 @@ def definition(queues: Mapping[str, str]) -> dict[str, Any]:
     if missing:
         raise ValueError(f"queues lacks {', '.join(sorted(missing))}; the saga sends commands to each of them")
 
-    def step(command: str, then: str, *otherwise: tuple[tuple[str, ...], str]) -> dict[str, Any]:
-        return _step(queues[command.split(".")[0]], command, then, otherwise)
+    def step(
+        command: str, then: str, *otherwise: tuple[tuple[str, ...], str], timeout: int = _TIMEOUT
+    ) -> dict[str, Any]:
+        return _step(queues[command.split(".")[0]], command, then, otherwise, timeout)
 
     any_error = ("States.ALL",)
     undo, operator = (any_error, "CancelPayment"), (any_error, "NeedsOperator")
@@ -51,7 +55,11 @@ def definition(queues: Mapping[str, str]) -> dict[str, Any]:
         "StartAt": "AuthorisePayment",
         "States": {
             "AuthorisePayment": step(
-                "payment.authorise", "ConfirmSeats", (("Payment.Declined", "Refused"), "ReleaseSeats"), undo
+                "payment.authorise",
+                "ConfirmSeats",
+                (("Payment.Declined", "Refused"), "ReleaseSeats"),
+                undo,
+                timeout=_AUTHORISE_TIMEOUT,
             ),
             "ConfirmSeats": step("booking.confirm_seats", "CapturePayment", undo),
             "CapturePayment": step(
@@ -99,13 +107,15 @@ def _message(queue: str, command: str) -> dict[str, Any]:
     }
 
 
-def _step(queue: str, command: str, then: str, otherwise: tuple[tuple[tuple[str, ...], str], ...]) -> dict[str, Any]:
+def _step(
+    queue: str, command: str, then: str, otherwise: tuple[tuple[tuple[str, ...], str], ...], timeout: int
+) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Resource": _TASK,
         "Parameters": _message(queue, command),
         "HeartbeatSeconds": _HEARTBEAT,
-        "TimeoutSeconds": _TIMEOUT,
+        "TimeoutSeconds": timeout,
         "Retry": [
             {
                 "ErrorEquals": list(_UNDECIDED),

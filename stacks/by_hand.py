@@ -8,7 +8,7 @@ from collections.abc import Mapping
 SECRETS_SET_BY_HAND: Mapping[str, Mapping[str, str]] = {
     "booking-signing": {"key": "Ed25519 private key that signs tickets, PEM"},
     "payment-stripe": {"key": "Stripe API key", "webhook": "signing secret of the webhook"},
-    "notification-novu": {"key": "Novu API key"},
+    "notification-novu": {"key": "Novu API key", "webhook": "signing secret of its webhook"},
     "identity-social": {
         "google_id": "client id of Google sign-in",
         "google_secret": "its secret",

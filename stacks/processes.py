@@ -45,5 +45,5 @@ PROCESSES: Mapping[ServiceName, tuple[Entrypoint, ...]] = {
         Entrypoint("relay", (_DATABASE, _BROKER, _HTTPS)),
     ),
     "payment": (API, WORKER, RELAY),
-    "notification": (API, WORKER, Entrypoint("consumer", (_DATABASE, _BROKER, _HTTPS), by="events")),
+    "notification": (API, WORKER, Entrypoint("consumer", (_DATABASE, _BROKER), by="events")),
 }

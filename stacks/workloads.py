@@ -38,29 +38,32 @@ class Workloads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Provider:
-    """A key that an operator sets, and the variable in which a service reads it."""
+    """A key that an operator sets, and the variable in which a service reads it; so for its webhooks' secret."""
 
     secret: secretsmanager.Secret
     variable: str
+    webhook: str | None
 
 
 def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, data: Data) -> Workloads:
     """The state machine with its queues, then each service on the cluster."""
     saga = Saga("saga", context=foundation.context)
     outside = settings.outside
-    providers: tuple[tuple[ServiceName, str, str], ...] = (
-        ("booking", "booking-signing", "TICKET_SIGNING_KEY"),
-        ("payment", "payment-stripe", "STRIPE_API_KEY"),
-        ("notification", "notification-novu", "NOVU_API_KEY"),
+    providers: tuple[tuple[ServiceName, str, str, str | None], ...] = (
+        ("booking", "booking-signing", "TICKET_SIGNING_KEY", None),
+        ("payment", "payment-stripe", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"),
+        ("notification", "notification-novu", "NOVU_API_KEY", "NOVU_WEBHOOK_SECRET"),
     )
     keys = {
-        service: _Provider(secret=foundation.secrets.external(name, about=about(name)), variable=variable)
-        for service, name, variable in providers
+        service: _Provider(
+            secret=foundation.secrets.external(name, about=about(name)), variable=variable, webhook=webhook
+        )
+        for service, name, variable, webhook in providers
     }
     environment: dict[ServiceName, dict[str, pulumi.Input[str]]] = {
         "booking": {"SAGA_STATE_MACHINE_ARN": saga.alias_arn},
         "payment": {"STRIPE_API_BASE": outside.stripe_api},
-        "notification": {"NOVU_API_BASE": outside.novu_api},
+        "notification": {"NOVU_API_BASE": outside.novu_api, "SITE_URL": f"https://{settings.edge.domain}"},
     }
     permissions: dict[ServiceName, list[Statements]] = {service: [saga.work(service)] for service in SERVICES}
     permissions["booking"].append(saga.start())
@@ -159,9 +162,9 @@ def _secrets(service: ServiceName, provider: _Provider, data: Data) -> SecretEnv
         variables["REDIS_URL"] = (
             "rediss://{{ .cache_username }}:{{ .cache_password }}@{{ .cache_host }}:{{ .cache_port }}/0"
         )
-    if service == "payment":
+    if provider.webhook:
         sources["webhook"] = (provider.secret.name, "webhook")
-        variables["STRIPE_WEBHOOK_SECRET"] = "{{ .webhook }}"
+        variables[provider.webhook] = "{{ .webhook }}"
     return SecretEnvironment(sources=sources, variables=variables)
 
 

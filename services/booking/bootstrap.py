@@ -19,7 +19,7 @@ from services.common.saga_worker import Handler
 from services.contracts import Command, Event, EventMessage, SagaMessage
 
 # The queue of what payment says about refunds, and the name under which its messages are in the inbox.
-REFUNDS_QUEUE = "booking.refunds"
+QUEUE = "booking.refunds"
 UseCase = Callable[[Store, Voice, uuid.UUID], Awaitable[Outcome]]
 
 
@@ -53,7 +53,7 @@ async def on_event(pool: asyncpg.Pool, event: EventMessage) -> None:
     """What payment says of a refund. Idempotency: the inbox (event id). A refund of a saga is none of these."""
     refund_id = event.ids.get("refundId")
     async with pool.acquire() as connection, connection.transaction():
-        if refund_id is None or not await inbox.first_time(connection, REFUNDS_QUEUE, event.id):
+        if refund_id is None or not await inbox.first_time(connection, QUEUE, event.id):
             return
         store = PostgresRefunds(connection)
         if event.type is Event.PAYMENT_REFUNDED:

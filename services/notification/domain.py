@@ -12,7 +12,10 @@ from services.notification.workflows.model import Channel, Workflow
 
 CONSUMER: Final = "notification"
 QUEUE: Final = "notification.events"
-TOPICS: Final = ("order.*", "ticket.*")
+TOPICS: Final = (
+    *("order.*", "ticket.*", "offer.made"),
+    *("payment.action_required", "payment.refund_failed", "payment.disputed"),
+)
 
 # Seconds. Fifteen attempts take about seven hours: longer than Novu's incidents, short enough for a person to see.
 FIRST_PAUSE, LONGEST_PAUSE, MOST_ATTEMPTS = 5.0, 3_600.0, 15

@@ -11,6 +11,8 @@ from services.payment import moves
 from services.payment.domain import Payment, ProviderRefund, Refund, RefundStatus, Status
 from services.payment.ports import Processor, Transaction, Transactions
 
+# The queue of booking's wishes.
+QUEUE = "payment.orders"
 # Seconds that one worker has for one refund before another takes it up; Stripe's key makes a second try harmless.
 LEASE_SECONDS = 60.0
 _SAGA = "saga"

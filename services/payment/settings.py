@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from services.common.settings import AuthSettings, BrokerSettings, DatabaseSettings, HttpsUrl, WorkerSettings
+from services.common.settings import AuthSettings, DatabaseSettings, HttpsUrl, WorkerSettings
 
 
 class ApiSettings(AuthSettings, DatabaseSettings):
@@ -19,9 +19,3 @@ class PaymentWorkerSettings(WorkerSettings):
     stripe_api_key: SecretStr = Field(min_length=8)
     stripe_api_base: HttpsUrl = "https://api.stripe.com"
     platform_fee_basis_points: int = Field(default=0, ge=0, le=10_000, description="the platform's part of a sale")
-
-
-class PaymentRelaySettings(BrokerSettings):
-    """The relay, which also takes booking's wishes for refunds when it is told from which queue."""
-
-    payment_orders_queue: str | None = Field(default=None, min_length=1, description="none: no refunds by event")

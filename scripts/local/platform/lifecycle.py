@@ -55,7 +55,7 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             changes = stack.make(say) if fresh else stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
             _push_images(layout, stack, digests)
-            _register_webhook(layout)
+            _register_webhooks(layout)
         except BaseException as error:
             # What this run began is of no use half made; a failure of the program leaves the servers to be looked at.
             if fresh and (layout.record() is None or isinstance(error, KeyboardInterrupt)):
@@ -171,14 +171,15 @@ def _push_images(layout: Layout, stack: Stack, digests: dict[str, str]) -> None:
             )
 
 
-def _register_webhook(layout: Layout) -> None:
-    """Stripe is told where its events go: to payment's API, inside the cluster."""
+def _register_webhooks(layout: Layout) -> None:
+    """Stripe and Novu are told where their events go: to the APIs of payment and notification, inside the cluster."""
     record = _record(layout)
-    url = f"{status.service_url(record, 'payment')}/webhooks/stripe"
-    answer = httpx.post(
-        f"{record.urls['stripe']}/v1/webhook_endpoints", data={"url": url, "secret": record.webhook_secret}
+    stripe, novu = (
+        {"url": f"{status.service_url(record, service)}/webhooks/{provider}", "secret": record.webhook_secret}
+        for service, provider in (("payment", "stripe"), ("notification", "novu"))
     )
-    answer.raise_for_status()
+    httpx.post(f"{record.urls['stripe']}/v1/webhook_endpoints", data=stripe).raise_for_status()
+    httpx.post(f"{record.urls['novu']}/_local/webhook", json=novu).raise_for_status()
 
 
 def _record(layout: Layout) -> Record:

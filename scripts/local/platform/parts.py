@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -58,7 +59,8 @@ def plan(layout: Layout, block: str) -> Platform:
     novu = _stand_in(layout, "novu", f"{block}.0.21", "Novu (stand-in)")
     issuer = _stand_in(layout, "issuer", f"{block}.0.22", "OIDC issuer (stand-in)", "--key", "issuer.json")
 
-    webhook_secret = f"whsec_{secrets.token_hex(16)}"
+    # In the form of Standard Webhooks, which Novu asks for; to Stripe any text is a secret.
+    webhook_secret = f"whsec_{b64encode(secrets.token_bytes(24)).decode()}"
     cloud_folder = layout.folder / "cloud"
     cloud = running.server(
         cloud_folder,
@@ -80,7 +82,7 @@ def plan(layout: Layout, block: str) -> Platform:
                 for name, value in {
                     "booking-signing": {"key": _signing_key()},
                     "payment-stripe": {"key": f"sk_test_{secrets.token_hex(16)}", "webhook": webhook_secret},
-                    "notification-novu": {"key": secrets.token_hex(16)},
+                    "notification-novu": {"key": secrets.token_hex(16), "webhook": webhook_secret},
                     # Their readers do not run here.
                     **{
                         name: dict.fromkeys(SECRETS_SET_BY_HAND[name], "not-used-locally")

@@ -10,10 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-# How long a buyer may think, how often that may be prolonged, and how long an order's saga may take to confirm seats.
+# How long a buyer may think, how often that may be prolonged, and how long an order's saga may take to confirm seats:
+# 15 minutes of it are the buyer's, if the bank asks for an authentication.
 HOLD_SECONDS: Final = 600
 EXTENSIONS: Final = 2
-CHECKOUT_SECONDS: Final = 900
+CHECKOUT_SECONDS: Final = 1200
 MAX_QUANTITY: Final = 10
 _NAMESPACE: Final = uuid.UUID("6f0a1a5e-5a0f-5f5b-9a53-2f0ad0d5c9c1")
 

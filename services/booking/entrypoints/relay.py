@@ -1,7 +1,12 @@
-"""`python -m services.booking.entrypoints.relay`: the outbox to RabbitMQ, and the starts of sagas to Step Functions."""
+"""`python -m services.booking.entrypoints.relay`: the outbox to RabbitMQ, the starts of sagas to Step Functions, and
+what payment says of refunds from RabbitMQ.
+"""
 
 from __future__ import annotations
 
+from functools import partial
+
+from services.booking import bootstrap
 from services.booking.settings import RelaySettings
 from services.common import aws, relay, runtime
 from services.common.executions import ExecutionStarter
@@ -18,7 +23,12 @@ def main() -> None:
         aws.Threads(8),
         per_second=settings.saga_starts_per_second,
     )
-    app = runtime.application("booking relay", relay.lifespan(settings, {SAGA: starter}))
+    lifespan = relay.lifespan(
+        settings,
+        {SAGA: starter},
+        consumers=lambda pool: {bootstrap.QUEUE: partial(bootstrap.on_event, pool)},
+    )
+    app = runtime.application("booking relay", lifespan)
     runtime.serve("booking", settings, app)
 
 

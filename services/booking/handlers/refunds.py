@@ -62,7 +62,7 @@ async def refund_succeeded(store: RefundStore, voice: Voice, refund_id: uuid.UUI
     left = await store.void_refunded(refund)
     if order is not None and left == 0:
         await store.move_order(order.id, sources(OrderStatus.REFUNDED), OrderStatus.REFUNDED)
-        await voice.event(Event.ORDER_REFUNDED, **ids_of(order))
+        await voice.event(Event.ORDER_REFUNDED, refundId=str(refund.id), **ids_of(order))
 
 
 async def refund_failed(store: RefundStore, refund_id: uuid.UUID) -> None:

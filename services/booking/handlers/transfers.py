@@ -50,8 +50,8 @@ async def accept(store: TransferStore, voice: Voice, signer: Signer, *, secret: 
         ticketId=str(new_id),
         orderId=str(ticket.order_id),
         eventId=str(ticket.event_id),
-        buyerId=holder_id,
-        fromId=ticket.holder_id,
+        buyerId=ticket.holder_id,
+        recipientId=holder_id,
     )
     return new_id
 

@@ -8,19 +8,17 @@ from functools import partial
 import asyncpg
 
 from services.common import relay, runtime
-from services.common.settings import load_or_exit
+from services.common.settings import BrokerSettings, load_or_exit
 from services.payment import refunding
 from services.payment.adapters.transactions import transactions
-from services.payment.settings import PaymentRelaySettings
 
 
 def main() -> None:
     """Relay until SIGTERM."""
-    settings = load_or_exit(PaymentRelaySettings)
+    settings = load_or_exit(BrokerSettings)
 
     def consumers(pool: asyncpg.Pool) -> Mapping[str, relay.Consumer]:
-        queue = settings.payment_orders_queue
-        return {queue: partial(refunding.request, transactions(pool))} if queue else {}
+        return {refunding.QUEUE: partial(refunding.request, transactions(pool))}
 
     lifespan = relay.lifespan(settings, {}, consumers=consumers)
     runtime.serve("payment", settings, runtime.application("payment relay", lifespan))

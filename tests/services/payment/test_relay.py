@@ -12,11 +12,11 @@ from pydantic import SecretStr
 
 from components.broker_topology import EVENTS, Subscription, dead
 from services.common import rabbitmq, relay
+from services.common.settings import BrokerSettings
 from services.contracts import Event
 from services.payment import bootstrap, refunding
 from services.payment.adapters.stripe import StripeProcessor
 from services.payment.adapters.transactions import transactions
-from services.payment.settings import PaymentRelaySettings
 from tests.services.broker import Broker
 from tests.services.conftest import eventually
 from tests.services.payment.support import asked, captured
@@ -35,11 +35,7 @@ async def test_a_wish_is_taken_from_the_queue_and_answered_by_an_event(
             Subscription(service="booking", queue=answers, topics=[Event.PAYMENT_REFUNDED.value]),
         ],
     )
-    settings = PaymentRelaySettings(
-        database_url=SecretStr(databases.service("payment")),
-        amqp_url=SecretStr(url("payment")),
-        payment_orders_queue=queue,
-    )
+    settings = BrokerSettings(database_url=SecretStr(databases.service("payment")), amqp_url=SecretStr(url("payment")))
     lifespan = relay.lifespan(
         settings, {}, consumers=lambda pool: {queue: partial(refunding.request, transactions(pool))}
     )
