@@ -15,8 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scripts.local import processes
-from scripts.local.servers import rabbitmq
+from scripts.local.servers import rabbitmq, redis
 from scripts.local.servers.rabbitmq import RabbitMQ
+from scripts.local.servers.redis import Redis
 from services.booking.ticket_codes import Signer
 from services.common import database
 from tests.services.broker import Broker, set_up
@@ -28,6 +29,12 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def rabbitmq_server(folder: Path) -> Iterator[RabbitMQ]:
     with rabbitmq.running(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(folder: Path) -> Iterator[Redis]:
+    with redis.running(folder) as server:
         yield server
 
 

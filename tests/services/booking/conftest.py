@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import httpx
@@ -17,7 +16,6 @@ from pydantic import SecretStr
 
 from scripts.local import issuer as local_issuer
 from scripts.local.issuer import Issuer
-from scripts.local.servers import redis
 from scripts.local.servers.redis import Redis
 from services.booking.adapters.admission import WaitingRoom, connect
 from services.booking.adapters.allocator import Allocator
@@ -49,12 +47,6 @@ def as_user(issuer: Issuer) -> As:
         }
 
     return headers
-
-
-@pytest.fixture(scope="session")
-def redis_server(folder: Path) -> Iterator[Redis]:
-    with redis.running(folder) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
