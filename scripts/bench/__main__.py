@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scripts.bench import holds, preview, report
+from scripts.bench import holds, onsale, orders, preview, report
+from scripts.bench.booking import Refused
 from scripts.bench.pgbench import Unreadable
 from scripts.cli import console
 from scripts.deployment import Failed
@@ -17,24 +20,26 @@ from scripts.local.servers.binaries import MissingProgram
 from scripts.toolchain.cache import CannotObtain
 
 Measure = Callable[..., list[report.Comparison]]
-BENCHES: dict[str, Measure] = {holds.NAME: holds.measure, preview.NAME: preview.measure}
+BENCHES: dict[str, Measure] = {bench.NAME: bench.measure for bench in (holds, onsale, orders, preview)}
 
 
 def bench(
     only: Annotated[list[str] | None, typer.Option(help=f"Run this one alone: {', '.join(BENCHES)}.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One short repeat of each: shows that it works.")] = False,
+    plots: Annotated[Path | None, typer.Option(help="Draw the cost of orders there, as SVG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all samples as JSON.")] = False,
 ) -> None:
     """Measure, as ratios to a floor measured in the same run; repeats are interleaved, medians are shown."""
     chosen = only or list(BENCHES)
+    measures: dict[str, Measure] = {**BENCHES, orders.NAME: partial(orders.measure, plots=plots)}
     if unknown := sorted(set(chosen) - BENCHES.keys()):
         console.fail(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHES)}", code=2)
     # A polite kill cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with console.progress() as progress:
-            found = [comparison for name in chosen for comparison in BENCHES[name](progress.say, quick=quick)]
-    except (CannotObtain, Failed, MissingProgram, NotReady, Unreadable, holds.Refused) as error:
+            found = [comparison for name in chosen for comparison in measures[name](progress.say, quick=quick)]
+    except (CannotObtain, Failed, MissingProgram, NotReady, Unreadable, Refused) as error:
         console.fail(str(error))
     except KeyboardInterrupt:
         console.fail("interrupted; nothing is left running", code=130)

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import statistics
 import sys
 import time
 import uuid
@@ -21,10 +22,10 @@ import uvloop
 async def hold(
     url: str, ticket_type: str, tokens: list[str], *, seconds: float, most: int, at_a_time: int
 ) -> dict[str, object]:
-    """Ask for holds during ``seconds``, ``most`` at the most; returns counts by HTTP status and the time taken."""
+    """Ask for holds during ``seconds``, ``most`` at the most; returns what `booking.Loaded` holds."""
     statuses: Counter[int] = Counter()
     body = {"ticketTypeId": ticket_type, "quantity": 1}
-    asked = 0
+    asked, taken = 0, []
     deadline = time.perf_counter() + seconds
 
     buyers = itertools.cycle(tokens)
@@ -33,17 +34,23 @@ async def hold(
         nonlocal asked
         while time.perf_counter() < deadline and asked < most:
             asked += 1
+            sent = time.perf_counter()
             headers = {"Authorization": f"Bearer {next(buyers)}", "Idempotency-Key": uuid.uuid4().hex}
             async with session.post(url, json=body, headers=headers) as answer:
                 await answer.read()
                 statuses[answer.status] += 1
+                taken.append(time.perf_counter() - sent)
 
     timeout = aiohttp.ClientTimeout(total=seconds + 30)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=at_a_time), timeout=timeout) as session:
         began = time.perf_counter()
         await asyncio.gather(*(connection(session) for _ in range(at_a_time)))
         took = time.perf_counter() - began
-    return {"statuses": {str(status): count for status, count in statuses.items()}, "seconds": took}
+    return {
+        "statuses": {str(status): count for status, count in statuses.items()},
+        "seconds": took,
+        "p99": 1000 * statistics.quantiles(taken, n=100)[-1],
+    }
 
 
 def main() -> None:

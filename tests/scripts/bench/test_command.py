@@ -17,4 +17,4 @@ def test_a_benchmark_that_does_not_exist_is_refused_before_anything_is_measured(
 
 def test_help_names_the_benchmarks() -> None:
     shown = CliRunner().invoke(APP, ["--help"], env={"COLUMNS": "200"}).stdout
-    assert "holds, preview" in shown
+    assert "holds, onsale, orders, preview" in shown
