@@ -85,12 +85,21 @@ def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CAR
         raise DemoFailed(
             f"order {order_id} is {order['status']!r} after {_PATIENCE} s; its saga: {steps or 'not begun'}"
         )
-    delivered = httpx.get(f"{record.urls['novu']}/_local/delivered").json()["delivered"]
+    notifications: list[dict[str, Any]] = []
+
+    def told() -> bool:
+        delivered = httpx.get(f"{record.urls['novu']}/_local/delivered").json()["delivered"]
+        notifications.extend(sent for sent in delivered if order_id in str(sent))
+        return bool(notifications)
+
+    # The order does not wait for it: it is queued with the saga's last step, and sent a moment later.
+    if not eventually(told, timeout=_PATIENCE, every=0.2):
+        raise DemoFailed(f"order {order_id} is {order['status']!r}, and nobody was notified within {_PATIENCE} s")
     return Bought(
         order=order,
         ticket=order["tickets"][0] if order["tickets"] else None,
         saga=trail,
-        notifications=[sent for sent in delivered if order_id in str(sent)],
+        notifications=notifications,
     )
 
 
