@@ -41,17 +41,19 @@ _REMEMBERED = 100_000
 
 LOCK = "SELECT capacity - held - sold AS available, waiting, seated FROM pools WHERE id = $1 FOR UPDATE"
 # All that `judge` needs to know of each request, in its order: its hold if it has one, its terms, what its buyer has.
+# LIMIT keeps the planner from reading all of a small table of holds: its plan is kept while the table grows.
 ASKED = """
-    SELECT h.ticket_type_id, h.quantity, h.expires_at, terms.*, coalesce(live.quantity, 0)::integer AS owned
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS w(id, ticket_type_id, buyer_id, place)
-    LEFT JOIN holds h ON h.id = w.id
-    LEFT JOIN LATERAL (
-      SELECT p.price, e.status = 'published' AND now() >= t.sales_from AND now() < t.sales_until AS open,
+    WITH terms AS MATERIALIZED (
+      SELECT t.id, p.price, e.status = 'published' AND now() >= t.sales_from AND now() < t.sales_until AS open,
              t.max_per_buyer
       FROM ticket_types t JOIN events e ON e.id = t.event_id
       CROSS JOIN LATERAL (SELECT price FROM price_tiers WHERE ticket_type_id = t.id AND until > now()
                           ORDER BY until LIMIT 1) p
-      WHERE t.id = w.ticket_type_id) terms ON true
+      WHERE t.id = ANY($2))
+    SELECT h.*, terms.price, terms.open, terms.max_per_buyer, coalesce(live.quantity, 0)::integer AS owned
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS w(id, ticket_type_id, buyer_id, place)
+    LEFT JOIN terms ON terms.id = w.ticket_type_id
+    LEFT JOIN LATERAL (SELECT ticket_type_id, quantity, expires_at FROM holds WHERE id = w.id LIMIT 1) h ON true
     LEFT JOIN LATERAL (
       SELECT sum(o.quantity) AS quantity FROM holds o
       WHERE o.ticket_type_id = w.ticket_type_id AND o.buyer_id = w.buyer_id AND o.status IN ('active', 'confirmed')

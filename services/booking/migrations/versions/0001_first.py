@@ -62,6 +62,7 @@ CATALOGUE = (
          sales_from timestamptz NOT NULL DEFAULT '-infinity',
          sales_until timestamptz NOT NULL DEFAULT 'infinity',
          max_per_buyer integer NOT NULL CHECK (max_per_buyer > 0),
+         UNIQUE (id, pool_id),
          CHECK (sales_from < sales_until))""",
     "CREATE INDEX ticket_types_event ON ticket_types (event_id)",
     "CREATE INDEX ticket_types_pool ON ticket_types (pool_id)",
@@ -74,10 +75,11 @@ CATALOGUE = (
 )
 
 SALES = (
+    # One reference for both, because each is checked for each hold, in the hottest transaction of the platform.
     """CREATE TABLE holds (
          id uuid PRIMARY KEY,
-         pool_id uuid NOT NULL REFERENCES pools,
-         ticket_type_id uuid NOT NULL REFERENCES ticket_types,
+         pool_id uuid NOT NULL,
+         ticket_type_id uuid NOT NULL,
          buyer_id text NOT NULL,
          quantity integer NOT NULL CHECK (quantity > 0),
          unit_price bigint NOT NULL CHECK (unit_price > 0),
@@ -85,7 +87,8 @@ SALES = (
          expires_at timestamptz NOT NULL,
          extensions integer NOT NULL DEFAULT 0,
          order_id uuid UNIQUE,
-         created_at timestamptz NOT NULL DEFAULT now())""",
+         created_at timestamptz NOT NULL DEFAULT now(),
+         FOREIGN KEY (ticket_type_id, pool_id) REFERENCES ticket_types (id, pool_id))""",
     "CREATE INDEX holds_expiring ON holds (expires_at) WHERE status = 'active'",
     # What a buyer has of a ticket type, for the limit per buyer.
     "CREATE INDEX holds_live ON holds (ticket_type_id, buyer_id) WHERE status IN ('active', 'confirmed')",
