@@ -64,6 +64,9 @@ def rush(platform: Platform, during: list[Restartable | tuple[str, str]]) -> Non
                 each.restart()
             else:
                 platform.start(*each)
+        for each in during:
+            if not isinstance(each, Restartable):
+                platform.await_ready(*each)
         orders = [bought.result() for bought in buying]
     for subject, order in zip(subjects, orders, strict=True):
         with platform.client("booking", subject) as buyer:
