@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import asyncpg
 
+from services.booking.adapters import cancellations, sweeper, waiting_list
 from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.handlers import orders, refunds
@@ -14,7 +16,9 @@ from services.booking.ports import Store, Voice
 from services.booking.ticket_codes import Signer
 from services.common import inbox
 from services.common.inbox import Claim, Outcome
+from services.common.loops import every
 from services.common.outbox import Outbox
+from services.common.runtime import Loop
 from services.common.saga_worker import Handler
 from services.contracts import Command, Event, EventMessage, SagaMessage
 
@@ -37,6 +41,15 @@ def commands(pool: asyncpg.Pool, signer: Signer) -> Mapping[Command, Handler]:
         Command.NEEDS_OPERATOR: orders.needs_operator,
     }
     return {command: _in_transaction(pool, use_case) for command, use_case in use_cases.items()}
+
+
+def loops(pool: asyncpg.Pool) -> Sequence[Loop]:
+    """What the worker does beside its commands, as time brings it."""
+    return [
+        partial(every, "sweeper", partial(sweeper.sweep, pool), sweeper.EVERY_SECONDS),
+        partial(every, "offers", partial(waiting_list.offer, pool), waiting_list.EVERY_SECONDS),
+        partial(every, "cancelled events", partial(cancellations.refund_cancelled, pool), cancellations.EVERY_SECONDS),
+    ]
 
 
 def _in_transaction(pool: asyncpg.Pool, use_case: UseCase) -> Handler:

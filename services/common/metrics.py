@@ -6,21 +6,17 @@ Labels are few and bounded (a route's template, never its path; no ids): each co
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+from services.common.asgi import App, Receive, Scope, Send, asked_by_people
+
 # Seconds. Objectives are read at a bucket's edge, so each objective's limit is one of these.
 _REQUEST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _DELAY = (1, 5, 15, 30, 60, 120, 300, 900)
-
-# Asked by the cluster, not by people: they would hide how buyers fare.
-NOT_COUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 REQUESTS = Histogram(
     "http_request_duration_seconds", "Requests answered", ["method", "route", "status"], buckets=_REQUEST
@@ -32,12 +28,12 @@ EVENTS = Histogram("event_delay_seconds", "From an event until it was worked on"
 class Measured:
     """ASGI middleware that records every request but those of probes and of Prometheus itself."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and record what came of it; what raises without an answer counts as 500."""
-        if scope["type"] != "http" or scope["path"] in NOT_COUNTED:
+        if not asked_by_people(scope):
             await self._app(scope, receive, send)
             return
         status, began = 500, time.perf_counter()

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import asyncpg
 from opentelemetry.trace import SpanKind
 
-from services.common import logs, telemetry
+from services.common import logs, loops, telemetry
 from services.contracts import Event
 
 log = logs.get(__name__)
@@ -23,7 +23,7 @@ log = logs.get(__name__)
 EVENTS, SAGA = "events", "saga"
 BATCH = 100
 LEASE_SECONDS = 30.0
-IDLE_SECONDS = 0.1
+IDLE_SECONDS, FAULT_SECONDS = 0.1, 1.0
 BACKOFF_SECONDS = (1.0, 300.0)
 
 
@@ -78,15 +78,7 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until ``stop``; a fault of the database is waited out, the batch in hand is finished."""
-        while not stop.is_set():
-            try:
-                busy = await self.pass_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("outbox cannot be read", error=repr(error))
-                busy = 0
-                await _pause(stop, 1.0)
-            if not busy:
-                await _pause(stop, IDLE_SECONDS)
+        await loops.every("outbox", self.pass_once, IDLE_SECONDS, stop, rest=FAULT_SECONDS)
 
     async def pass_once(self) -> int:
         """Publish one batch; returns how many rows were leased."""
@@ -147,10 +139,3 @@ class Relay:
             log.warning("not published", message=str(message.id), topic=message.topic, error=repr(error))
             return False
         return True
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import aio_pika
@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, Abstrac
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from services.common import logs, metrics, telemetry
+from services.common import logs, loops, metrics, telemetry
 from services.common.outbox import OutboxMessage
 from services.contracts import EVENTS_EXCHANGE, EventMessage
 
@@ -114,8 +114,7 @@ async def _handle(
     except Exception as error:
         deliveries = int(str(message.headers.get("x-delivery-count") or 0))
         log.warning("event given back", event_id=event.id, type=event.type, deliveries=deliveries, error=repr(error))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), min(LONGEST_PAUSE_SECONDS, 2.0**deliveries))
+        await loops.pause(stop, min(LONGEST_PAUSE_SECONDS, 2.0**deliveries))
         await message.nack(requeue=True)
         return
     delay = datetime.now(UTC) - datetime.fromisoformat(event.occurred_at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from services.common import aws, database, inbox, logs, metrics, runtime, telemetry
+from services.common import aws, database, inbox, logs, loops, metrics, runtime, telemetry
 from services.common.aws import Threads
 from services.common.inbox import Claim, Outcome, StaleLease
 from services.common.settings import WorkerSettings
@@ -166,8 +166,7 @@ class SagaWorker:
                     await asyncio.gather(*(self._beat(token) for token in await parked.waiting()))
             except Exception as error:  # the database or AWS is away: the steps stay where they are
                 log.warning("parked steps wait", error=repr(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _PARKED_SECONDS)
+            await loops.pause(stop, _PARKED_SECONDS)
 
     async def _carry_on(self, message: SagaMessage) -> None:
         try:

@@ -8,7 +8,7 @@ outbox row's payload, a field of the saga's input. Attributes are ids and routes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,16 +16,12 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from services.common.metrics import NOT_COUNTED
+from services.common.asgi import App, Receive, Scope, Send, asked_by_people
 from services.common.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from opentelemetry.sdk.trace import TracerProvider
-
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 TRACEPARENT: Final = "traceparent"
 # Seconds: a collector that is away must not hold up the end of a process.
@@ -102,12 +98,12 @@ def log_ids(_: object, __: str, entry: MutableMapping[str, Any]) -> MutableMappi
 class Traced:
     """ASGI middleware: a span for every request but those of probes, named after the route's template."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, within a span whose parent is the caller's."""
-        if scope["type"] != "http" or scope["path"] in NOT_COUNTED:
+        if not asked_by_people(scope):
             await self._app(scope, receive, send)
             return
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}

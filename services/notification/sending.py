@@ -14,7 +14,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from services.common import logs
+from services.common import logs, loops
 from services.notification import domain
 from services.notification.domain import MOST_ATTEMPTS, Status
 from services.notification.ports import Leased, Limits, Message, Notifier, Queue, Renderer, Subscribers
@@ -51,16 +51,8 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop``, and finish what is in hand; a fault of the database is waited out."""
-        while not stop.is_set():
-            try:
-                rest = 0.0 if await self.pass_once() else IDLE
-            except Exception as error:  # leases end by themselves
-                log.warning("the queue of deliveries cannot be worked on", error=repr(error))
-                rest = FAULT
-            try:
-                await asyncio.wait_for(stop.wait(), rest)
-            except TimeoutError:
-                continue
+        # Whatever went wrong: leases end by themselves.
+        await loops.every("deliveries", self.pass_once, IDLE, stop, faults=(Exception,), rest=FAULT)
 
     async def pass_once(self) -> int:
         """Send one batch; returns how many deliveries were leased."""

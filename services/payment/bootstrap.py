@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 
 import asyncpg
 
-from services.common import logs
 from services.common.inbox import Claim, Outcome
+from services.common.loops import every
 from services.common.runtime import Loop
 from services.common.saga_worker import Handler
 from services.contracts import Command, SagaMessage
@@ -19,8 +17,6 @@ from services.payment.adapters import parked, reconciling, webhooks
 from services.payment.adapters.transactions import transactions
 from services.payment.handlers import Handlers
 from services.payment.ports import Processor, Transactions
-
-log = logs.get(__name__)
 
 UseCase = Callable[[SagaMessage, Transactions], Awaitable[Outcome]]
 # Seconds: what people wait for is looked at each second, and after a fault it rests.
@@ -40,13 +36,17 @@ def commands(pool: asyncpg.Pool, processor: Processor, *, fee_basis_points: int 
 
 
 def loops(pool: asyncpg.Pool, processor: Processor) -> Sequence[Loop]:
-    """What the worker does beside its commands."""
-    return (
-        partial(_each, "webhooks", partial(follow_webhooks, pool, processor), SOON),
-        partial(_each, "refunds", partial(carry_out_refunds, pool, processor), SOON),
-        partial(_each, "late authentications", partial(end_late_authentications, pool, processor), SOON),
-        partial(_each, "reconciliation", partial(_reconcile, pool, processor), RARELY),
+    """What the worker does beside its commands; when Stripe or the database is away, the rows stay where they are."""
+    work: Sequence[tuple[str, Callable[[asyncpg.Pool, Processor], Awaitable[None]], float]] = (
+        ("webhooks", follow_webhooks, SOON),
+        ("refunds", carry_out_refunds, SOON),
+        ("late authentications", end_late_authentications, SOON),
+        ("reconciliation", _reconcile, RARELY),
     )
+    return [
+        partial(every, name, partial(do, pool, processor), seconds, faults=(Exception,), rest=REST)
+        for name, do, seconds in work
+    ]
 
 
 async def follow_webhooks(pool: asyncpg.Pool, processor: Processor) -> None:
@@ -78,19 +78,6 @@ async def _reconcile(pool: asyncpg.Pool, processor: Processor) -> None:
     while await reconciling.reconcile_next(pool, processor):
         continue
     await reconciling.count_open(pool)
-
-
-async def _each(name: str, work: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event) -> None:
-    """Do ``work`` every ``seconds`` until ``stop``; what cannot be done now waits."""
-    while not stop.is_set():
-        pause = seconds
-        try:
-            await work()
-        except Exception as error:  # Stripe or the database is away: the rows stay where they are
-            log.warning("work waits", work=name, error=repr(error))
-            pause = max(seconds, REST)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
 
 
 def _bound(pool: asyncpg.Pool, use_case: UseCase) -> Handler:

@@ -42,6 +42,10 @@ class IntentStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Why a refund was written: a saga's own, which carries it out at once, or one that was asked for by an event.
+BY_SAGA, BY_EVENT = "saga", "requested"
+
+
 class RefundStatus(StrEnum):
     """REQUESTED until the provider says how it ended; a refund that succeeded may still fail (the card is closed)."""
 

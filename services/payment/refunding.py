@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from services.common.saga_worker import Retry
 from services.contracts import Event, EventMessage, Failure
 from services.payment import moves
-from services.payment.domain import Payment, ProviderRefund, Refund, RefundStatus, Status
+from services.payment.domain import BY_EVENT, BY_SAGA, Payment, ProviderRefund, Refund, RefundStatus, Status
 from services.payment.ports import Processor, Transaction, Transactions
 
 # The queue of booking's wishes.
 QUEUE = "payment.orders"
 # Seconds that one worker has for one refund before another takes it up; Stripe's key makes a second try harmless.
 LEASE_SECONDS = 60.0
-_SAGA = "saga"
 
 
 async def request(transactions: Transactions, event: EventMessage) -> None:
@@ -38,7 +37,7 @@ async def request(transactions: Transactions, event: EventMessage) -> None:
             await tx.tell(Event.PAYMENT_REFUND_FAILED, ids)
             return
         failure = await _refusal(tx, payment, amount)
-        added = await tx.refunds.add(_new(payment, refund_id, amount, "requested"), failure=failure)
+        added = await tx.refunds.add(_new(payment, refund_id, amount, BY_EVENT), failure=failure)
         if added and failure:
             await tx.say(Event.PAYMENT_REFUND_FAILED, payment, refundId=str(refund_id), amount=str(amount))
 
@@ -49,7 +48,7 @@ async def of_saga(tx: Transaction, payment: Payment) -> Refund | None:
     None when nothing is left. Raises Retry while a dispute is open.
     """
     refunds = await tx.refunds.of(payment)
-    standing = next((r for r in refunds if r.reason == _SAGA and r.status is not RefundStatus.FAILED), None)
+    standing = next((r for r in refunds if r.reason == BY_SAGA and r.status is not RefundStatus.FAILED), None)
     if standing and (standing.status is RefundStatus.SUCCEEDED or standing.provider_id):
         return standing
     left = await refundable(tx, payment)
@@ -60,7 +59,7 @@ async def of_saga(tx: Transaction, payment: Payment) -> Refund | None:
     if standing:
         return standing
     # One that failed has used its id up, here and as Stripe's key.
-    refund = _new(payment, uuid.uuid5(payment.order_id, f"{_SAGA}:{payment.attempt}:{len(refunds)}"), left, _SAGA)
+    refund = _new(payment, uuid.uuid5(payment.order_id, f"{BY_SAGA}:{payment.attempt}:{len(refunds)}"), left, BY_SAGA)
     await tx.refunds.add(refund)
     return refund
 

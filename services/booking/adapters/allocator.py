@@ -16,6 +16,7 @@ from datetime import datetime
 
 import asyncpg
 
+from services.booking.adapters.terms import TERMS
 from services.booking.domain.holds import (
     HOLD_SECONDS,
     Asked,
@@ -42,14 +43,8 @@ _REMEMBERED = 100_000
 LOCK = "SELECT capacity - held - sold AS available, waiting, seated FROM pools WHERE id = $1 FOR UPDATE"
 # All that `judge` needs to know of each request, in its order: its hold if it has one, its terms, what its buyer has.
 # LIMIT keeps the planner from reading all of a small table of holds: its plan is kept while the table grows.
-ASKED = """
-    WITH terms AS MATERIALIZED (
-      SELECT t.id, p.price, e.status = 'published' AND now() >= t.sales_from AND now() < t.sales_until AS open,
-             t.max_per_buyer
-      FROM ticket_types t JOIN events e ON e.id = t.event_id
-      CROSS JOIN LATERAL (SELECT price FROM price_tiers WHERE ticket_type_id = t.id AND until > now()
-                          ORDER BY until LIMIT 1) p
-      WHERE t.id = ANY($2))
+ASKED = f"""
+    WITH terms AS MATERIALIZED ({TERMS} WHERE t.id = ANY($2))
     SELECT h.*, terms.price, terms.open, terms.max_per_buyer, coalesce(live.quantity, 0)::integer AS owned
     FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS w(id, ticket_type_id, buyer_id, place)
     LEFT JOIN terms ON terms.id = w.ticket_type_id

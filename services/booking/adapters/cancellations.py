@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import asyncpg
 
 from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.domain.refunds import NotRefundable
 from services.booking.handlers import refunds
-from services.common import logs, loops
+from services.common import logs
 from services.common.outbox import Outbox
 
 log = logs.get(__name__)
@@ -41,8 +39,3 @@ async def refund_cancelled(pool: asyncpg.Pool) -> int:
             except NotRefundable as error:  # somebody else asked meanwhile
                 log.info("not refunded again", order=str(row["id"]), reason=str(error))
     return len(rows)
-
-
-async def refunding_cancelled(pool: asyncpg.Pool, stop: asyncio.Event) -> None:
-    """Refund until ``stop``."""
-    await loops.every(EVERY_SECONDS, lambda: refund_cancelled(pool), stop, "cancelled events")

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from services.booking.adapters.terms import PRICE
 from services.booking.domain.holds import MAX_QUANTITY
 
 # Rows of one page of the feed.
@@ -124,12 +125,11 @@ class Catalogue:
 
     async def _complete(self, event: asyncpg.Record) -> dict[str, Any]:
         types = await self._db.fetch(
-            """SELECT t.id, t.pool_id, t.name, t.currency, p.seated, p.capacity, t.max_per_buyer,
+            f"""SELECT t.id, t.pool_id, t.name, t.currency, p.seated, p.capacity, t.max_per_buyer,
                       nullif(t.sales_from, '-infinity') AS sales_from, nullif(t.sales_until, 'infinity') AS sales_until,
                       CASE WHEN p.waiting > 0 THEN 0 ELSE p.capacity - p.held - p.sold END AS available, tier.price
                FROM ticket_types t JOIN pools p ON p.id = t.pool_id
-               LEFT JOIN LATERAL (SELECT price FROM price_tiers WHERE ticket_type_id = t.id AND until > now()
-                                  ORDER BY until LIMIT 1) tier ON true
+               LEFT JOIN LATERAL {PRICE} tier ON true
                WHERE t.event_id = $1 ORDER BY tier.price, t.id""",
             event["id"],
         )

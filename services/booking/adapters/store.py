@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -124,9 +125,10 @@ class PostgresStore:
         )
         return None if row is None else Hold(**{**row, "status": HoldStatus(row["status"])})
 
-    async def extend_hold(self, hold_id: uuid.UUID, buyer_id: str, seconds: int, most: int) -> Any:
+    async def extend_hold(self, hold_id: uuid.UUID, buyer_id: str, seconds: int, most: int) -> datetime | None:
         """Give a buyer more time; None when it cannot be."""
-        return await self._db.fetchval(EXTEND, hold_id, buyer_id, float(seconds), most)
+        until: datetime | None = await self._db.fetchval(EXTEND, hold_id, buyer_id, float(seconds), most)
+        return until
 
     async def confirm_hold(self, hold_id: uuid.UUID) -> bool:
         """Held becomes sold."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import asyncpg
 
-from services.common import logs, loops
+from services.common import logs
 
 log = logs.get(__name__)
 
@@ -35,8 +33,3 @@ async def sweep(pool: asyncpg.Pool) -> int:
     if freed:
         log.info("holds expired", count=freed)
     return freed
-
-
-async def sweeping(pool: asyncpg.Pool, stop: asyncio.Event) -> None:
-    """Sweep until ``stop``."""
-    await loops.every(EVERY_SECONDS, lambda: sweep(pool), stop, "sweeper")

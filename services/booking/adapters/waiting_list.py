@@ -6,15 +6,15 @@ the buyer's name: it expires as every hold does, and then the next one has it.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Any
 
 import asyncpg
 
 from services.booking.adapters.allocator import LOCK, TAKE
+from services.booking.adapters.terms import TERMS
 from services.booking.domain.holds import fitting
-from services.common import logs, loops
+from services.common import logs
 from services.common.outbox import Outbox
 from services.contracts import Event
 
@@ -27,14 +27,10 @@ EVERY_SECONDS = 2.0
 _ROUND = 100
 
 # Those whose ticket type is on sale at this moment.
-NEXT = """
-    SELECT w.id, w.ticket_type_id, w.buyer_id, w.quantity, t.event_id, p.price
-    FROM waiting_list w JOIN ticket_types t ON t.id = w.ticket_type_id
-    JOIN events e ON e.id = t.event_id AND e.status = 'published'
-    CROSS JOIN LATERAL (SELECT price FROM price_tiers WHERE ticket_type_id = t.id AND until > now()
-                        ORDER BY until LIMIT 1) p
-    WHERE w.pool_id = $1 AND w.status = 'waiting' AND now() >= t.sales_from AND now() < t.sales_until
-    ORDER BY w.place LIMIT $2"""
+NEXT = f"""
+    SELECT w.id, w.ticket_type_id, w.buyer_id, w.quantity, terms.event_id, terms.price
+    FROM waiting_list w JOIN ({TERMS}) terms ON terms.id = w.ticket_type_id AND terms.open
+    WHERE w.pool_id = $1 AND w.status = 'waiting' ORDER BY w.place LIMIT $2"""
 
 
 class NothingToWaitFor(Exception):
@@ -154,8 +150,3 @@ async def _offer(pool: asyncpg.Pool, pool_id: uuid.UUID, seconds: float) -> int:
             )
     log.info("offers made", pool=str(pool_id), count=len(chosen))
     return len(chosen)
-
-
-async def offering(pool: asyncpg.Pool, stop: asyncio.Event) -> None:
-    """Offer until ``stop``."""
-    await loops.every(EVERY_SECONDS, lambda: offer(pool), stop, "offers")

@@ -10,13 +10,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from services.booking.domain.ids import derived
+
 # How long a buyer may think, how often that may be prolonged, and how long an order's saga may take to confirm seats:
 # 15 minutes of it are the buyer's, if the bank asks for an authentication.
 HOLD_SECONDS: Final = 600
 EXTENSIONS: Final = 2
 CHECKOUT_SECONDS: Final = 1200
 MAX_QUANTITY: Final = 10
-_NAMESPACE: Final = uuid.UUID("6f0a1a5e-5a0f-5f5b-9a53-2f0ad0d5c9c1")
 
 
 class HoldStatus(StrEnum):
@@ -133,7 +134,7 @@ Verdict: TypeAlias = Terms | datetime | Refused
 
 def hold_id(buyer_id: str, key: str) -> uuid.UUID:
     """The id of the hold that ``buyer_id`` asks for under the idempotency key ``key``."""
-    return uuid.uuid5(_NAMESPACE, f"hold\n{buyer_id}\n{key}")
+    return derived("hold", buyer_id, key)
 
 
 def judge(capacity: Capacity, asked: Iterable[Asked]) -> dict[uuid.UUID, Verdict]:

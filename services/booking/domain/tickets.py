@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-_NAMESPACE: Final = uuid.UUID("6f0a1a5e-5a0f-5f5b-9a53-2f0ad0d5c9c1")
+from services.booking.domain.ids import derived
+
 # Time in which somebody may accept a ticket that is offered to him.
 TRANSFER_SECONDS: Final = 7 * 24 * 3600
 
@@ -41,9 +42,9 @@ class NotTransferable(Exception):
 
 def ticket_id(order_id: uuid.UUID, number: int) -> uuid.UUID:
     """The id of ticket ``number`` (from 1) of an order: the same at every attempt to issue it."""
-    return uuid.uuid5(_NAMESPACE, f"ticket\n{order_id}\n{number}")
+    return derived("ticket", order_id, number)
 
 
 def transferred_id(transfer_id: uuid.UUID) -> uuid.UUID:
     """The id of the ticket that a transfer makes, so that the code of the old one opens no door."""
-    return uuid.uuid5(_NAMESPACE, f"transfer\n{transfer_id}")
+    return derived("transfer", transfer_id)

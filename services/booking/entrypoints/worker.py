@@ -4,12 +4,7 @@ offers to those who wait, refunds of cancelled events.
 
 from __future__ import annotations
 
-from functools import partial
-
 from services.booking import bootstrap
-from services.booking.adapters.cancellations import refunding_cancelled
-from services.booking.adapters.sweeper import sweeping
-from services.booking.adapters.waiting_list import offering
 from services.booking.settings import BookingWorkerSettings
 from services.booking.ticket_codes import Signer
 from services.common import runtime, saga_worker
@@ -24,7 +19,7 @@ def main() -> None:
         "booking",
         settings,
         lambda pool: bootstrap.commands(pool, signer),
-        beside=lambda pool: [partial(loop, pool) for loop in (sweeping, offering, refunding_cancelled)],
+        beside=bootstrap.loops,
     )
     runtime.serve("booking", settings, runtime.application("booking worker", lifespan))
 

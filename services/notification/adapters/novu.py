@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from novu_py import Novu
+from novu_py import Novu, models
 from novu_py.utils import BackoffStrategy, RetryConfig
 
 from services.notification.ports import Message
@@ -59,7 +59,7 @@ class NovuNotifier:
     async def create(self, definition: dict[str, Any]) -> None:
         """Make a workflow. Raises on any refusal."""
         await self._novu.workflows.create_async(
-            create_workflow_dto=definition,  # type: ignore[arg-type]  # checked by the SDK's own model
+            create_workflow_dto=models.CreateWorkflowDto.model_validate(definition),
             retries=_RETRIES,
             timeout_ms=TIMEOUT_MS,
         )
@@ -68,7 +68,7 @@ class NovuNotifier:
         """Replace what a workflow is. Raises on any refusal."""
         await self._novu.workflows.update_async(
             workflow_id=name,
-            update_workflow_dto=definition,  # type: ignore[arg-type]
+            update_workflow_dto=models.UpdateWorkflowDto.model_validate(definition),
             retries=_RETRIES,
             timeout_ms=TIMEOUT_MS,
         )

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from services.common import logs
 from services.common.auth import PLATFORM, Caller
 from services.common.problems import Problem, documented
+from services.common.webhooks import raw_body
 from services.notification import handlers
 from services.notification.adapters import webhooks
 from services.notification.adapters.store import PostgresStore
@@ -27,8 +28,6 @@ from services.notification.entrypoints.bodies import (
 
 log = logs.get(__name__)
 router = APIRouter(tags=["notification"])
-# Svix sends at most 1 MiB; ours are what Novu says of one message, a few kilobytes.
-LARGEST_WEBHOOK = 256 * 1024
 
 
 @router.get("/notifications", response_model=list[Entry], responses=documented(401, 503))
@@ -94,13 +93,9 @@ async def novu_webhook(request: Request) -> dict[str, bool]:
     secret: SecretStr | None = request.app.state.webhook_secret
     if secret is None:
         raise Problem(503, "not-configured", "NOVU_WEBHOOK_SECRET is not set, so no webhook can be verified.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_WEBHOOK:
-            raise Problem(413, "too-large", f"A webhook has at most {LARGEST_WEBHOOK} bytes.")
+    body = await raw_body(request)
     try:
-        content = webhooks.verified(secret.get_secret_value(), request.headers, bytes(body))
+        content = webhooks.verified(secret.get_secret_value(), request.headers, body)
     except webhooks.Forged as error:
         raise Problem(400, "invalid-signature", "The signature does not match the body.") from error
     said = webhooks.report(content)

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from services.payment.domain import Payment, Refund, RefundStatus
+from services.payment.domain import BY_SAGA, Payment, Refund, RefundStatus
 
 _COLUMNS = "id, order_id, attempt, amount, reason, status, provider_id, failure, requested_at"
 # Seconds: a refund that the provider has not settled is looked at ever more rarely.
@@ -34,7 +34,7 @@ class PostgresRefunds:
             (refund.status if failure is None else RefundStatus.FAILED).value,
             refund.provider_id,
             failure,
-            _PAUSES[0] if refund.reason == "saga" else 0.0,
+            _PAUSES[0] if refund.reason == BY_SAGA else 0.0,
         )
         return bool(done == "INSERT 0 1")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import stripe
@@ -157,7 +158,7 @@ class StripeProcessor:
     async def _pages(self, call: Callable[..., Awaitable[Any]], terms: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         after: dict[str, str] = {}
         while True:
-            page = await self._settled(lambda after=after: call({"limit": 100, **terms, **after}))  # type: ignore[misc]
+            page = await self._settled(partial(call, {"limit": 100, **terms, **after}))
             for each in page.data:
                 yield each.to_dict()
             if not page.has_more:

@@ -18,6 +18,7 @@ from services.common.auth import PLATFORM, Authenticator, Caller
 from services.common.bodies import Body
 from services.common.problems import Problem, documented
 from services.common.settings import load_or_exit
+from services.common.webhooks import raw_body
 from services.payment.adapters import webhooks
 from services.payment.adapters.books import PostgresPayouts
 from services.payment.adapters.store import PostgresStore
@@ -25,8 +26,6 @@ from services.payment.settings import ApiSettings
 
 log = logs.get(__name__)
 router = APIRouter(tags=["payment"])
-# Stripe's events are a few kilobytes; more is not Stripe.
-LARGEST_WEBHOOK = 256 * 1024
 
 
 class PaymentView(Body):
@@ -88,14 +87,10 @@ async def stripe_webhook(request: Request) -> dict[str, bool]:
 
     Idempotency: the event's id. Fails closed without a valid signature; no order of events is relied upon.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_WEBHOOK:
-            raise Problem(413, "too-large", f"A webhook has at most {LARGEST_WEBHOOK} bytes.")
+    body = await raw_body(request)
     secret: str = request.app.state.webhook_secret
     try:
-        event = stripe.Webhook.construct_event(bytes(body), request.headers.get("stripe-signature", ""), secret)
+        event = stripe.Webhook.construct_event(body, request.headers.get("stripe-signature", ""), secret)
     except (ValueError, stripe.SignatureVerificationError):
         raise Problem(400, "invalid-signature", "The Stripe-Signature does not fit this body.") from None
     subject = webhooks.subject(event["data"]["object"].to_dict())

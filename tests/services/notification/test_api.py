@@ -21,11 +21,12 @@ from standardwebhooks.webhooks import Webhook
 from scripts.local import processes
 from services.common.auth import Principal, principal
 from services.common.problems import Problem
+from services.common.webhooks import LARGEST_BYTES
 from services.contracts import Event
 from services.notification import domain, handlers
 from services.notification.adapters.store import PostgresStore
 from services.notification.domain import Report, Status
-from services.notification.entrypoints import api, routes
+from services.notification.entrypoints import api
 from services.notification.sending import Sender
 from services.notification.settings import ApiSettings
 from services.notification.workflows.model import Channel
@@ -153,7 +154,7 @@ async def test_a_webhook_that_is_not_novus_is_refused(client: httpx.AsyncClient,
     if tampered == "none":
         headers = {}
     if tampered == "too much":
-        body = b"x" * (routes.LARGEST_WEBHOOK + 1)
+        body = b"x" * (LARGEST_BYTES + 1)
     answer = await client.post("/webhooks/novu", content=body, headers=headers)
     assert answer.status_code == (413 if tampered == "too much" else 400)
     app.state.webhook_secret = None

@@ -15,10 +15,11 @@ from services.common.saga_worker import Retry
 from services.contracts import Command, Event
 from services.payment import bootstrap, following, refunding
 from services.payment.adapters import webhooks
+from services.payment.adapters.store import PostgresStore
 from services.payment.adapters.stripe import StripeProcessor
 from services.payment.adapters.transactions import transactions
-from services.payment.domain import RefundStatus, Status
-from services.payment.ports import Unknown
+from services.payment.domain import Payment, RefundStatus, Status
+from services.payment.ports import Transaction, Unknown
 from tests.services.payment.support import (
     Faults,
     ask,
@@ -101,8 +102,8 @@ async def test_without_the_lock_the_same_wishes_promise_too_much(
     met = asyncio.Barrier(8)
     refundable = refunding.refundable
 
-    async def together(tx: object, paid: object) -> int:
-        left = await refundable(tx, paid)  # type: ignore[arg-type]
+    async def together(tx: Transaction, paid: Payment) -> int:
+        left = await refundable(tx, paid)
         await met.wait()
         return left
 
@@ -113,8 +114,8 @@ async def test_without_the_lock_the_same_wishes_promise_too_much(
     assert "failed" not in await statuses(payment), "the guard is broken here on purpose: its loss must show"
 
 
-async def _unlocked(store: object, *key: object) -> object:
-    return await store.payment(*key)  # type: ignore[attr-defined]
+async def _unlocked(store: PostgresStore, order_id: uuid.UUID, attempt: int) -> Payment | None:
+    return await store.payment(order_id, attempt)
 
 
 @pytest.mark.parametrize("mode", ["drop-after", "drop-before"])

@@ -13,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from scripts.local.stripe.webhooks import signature
+from services.common.webhooks import LARGEST_BYTES
 from services.payment.adapters import webhooks
-from services.payment.entrypoints.api import LARGEST_WEBHOOK, create_app
+from services.payment.entrypoints.api import create_app
 from services.payment.settings import ApiSettings
 from tests.support.databases import Databases
 
@@ -79,7 +80,7 @@ async def test_a_changed_body_is_refused(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read(client: httpx.AsyncClient) -> None:
-    assert (await deliver(client, b" " * (LARGEST_WEBHOOK + 1))).status_code == 413
+    assert (await deliver(client, b" " * (LARGEST_BYTES + 1))).status_code == 413
 
 
 async def test_an_event_waits_until_it_could_be_followed_up(payment: asyncpg.Pool) -> None:
