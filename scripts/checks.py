@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.toolchain import cache, golang
+from scripts.toolchain import golang
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("components", "policies", "runbooks", "scripts", "services", "stacks")
@@ -52,13 +51,7 @@ def _checks() -> Sequence[tuple[str, Sequence[str]]]:
 
 def _actionlint() -> Path:
     """The workflow checker, built into the tool cache on first use: its Python package needs a download."""
-
-    def make(place: Path) -> None:
-        module = shutil.copytree(Path(__file__).parent / "toolchain" / "go" / "actionlint", place / "module")
-        golang.build(module, "github.com/rhysd/actionlint/cmd/actionlint", place / "actionlint", "-s -w", _say)
-        shutil.rmtree(module)
-
-    return cache.obtain("actionlint", ACTIONLINT, make, _say) / "actionlint"
+    return golang.program("actionlint", ACTIONLINT, "github.com/rhysd/actionlint/cmd/actionlint", _say)
 
 
 def _say(message: str) -> None:

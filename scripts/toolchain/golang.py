@@ -8,7 +8,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts.toolchain import cache
 from scripts.toolchain.cache import CannotObtain
+
+# Modules that pin one program of somebody else's each.
+_MODULES = Path(__file__).parent / "go"
 
 _LAST_LINES = 20
 
@@ -27,6 +31,17 @@ def run(module: Path, *arguments: str) -> str:
     if done.returncode:
         raise CannotObtain(f"go {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
     return done.stdout
+
+
+def program(name: str, version: str, package: str, say: Callable[[str], None], *, need_gib: float = 0) -> Path:
+    """The program ``name`` of ``package``, built into the tool cache on first use. Raises CannotObtain."""
+
+    def make(place: Path) -> None:
+        module = shutil.copytree(_MODULES / name.replace("-", "_"), place / "module")
+        build(module, package, place / name, "-s -w", say)
+        shutil.rmtree(module)
+
+    return cache.obtain(name, version, make, say, need_gib=need_gib) / name
 
 
 def build(module: Path, package: str, target: Path, ldflags: str, say: Callable[[str], None]) -> None:
