@@ -42,7 +42,7 @@ async def show_preferences(caller: Caller, request: Request) -> PreferencesBody:
     return shown(await PostgresSubscribers(request.app.state.pool).preferences(caller.id))
 
 
-@router.put("/preferences", response_model=PreferencesBody, responses=documented(401, 422, 503))
+@router.put("/preferences", response_model=PreferencesBody, responses=documented(401, 409, 422, 503))
 async def replace_preferences(caller: Caller, body: PreferencesBody, request: Request) -> PreferencesBody:
     """Replace one's own preferences. Idempotent; tickets keep at least one channel."""
     wanted = body.preferences()
