@@ -168,7 +168,7 @@ def create_indexes(indexes: Mapping[str, str]) -> None:
             op.execute(statement)
         for name, on in indexes.items():
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {on}")
+            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
         for statement in _PATIENCE:
             op.execute(statement)
 
