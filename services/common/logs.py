@@ -57,6 +57,8 @@ def configure(service: str, level: str) -> None:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     sys.excepthook = _end
+    # A line that cannot be written is lost: Python would print all that it was made of.
+    logging.raiseExceptions = False
     structlog.contextvars.bind_contextvars(service=service)
 
 

@@ -66,7 +66,8 @@ async def on_report(store: Store, message_id: str, transaction_id: str, channel:
     Idempotency: the webhook's message id; in whatever order reports arrive, the result is the same. Retries: Novu's.
     """
     new = await store.report(message_id, transaction_id, channel, report)
-    log.info("report", delivery=transaction_id, channel=channel, report=report, new=new)
+    # An id that we do not know may be anything that somebody sent.
+    log.info("report", delivery=transaction_id if new else None, channel=channel, report=report, new=new)
     return new
 
 
@@ -76,5 +77,6 @@ async def requeue(store: Store, transaction_id: str) -> Status | None:
     Idempotency: the delivery's status, so that a second call changes nothing. Novu drops what it had seen after all.
     """
     status = await store.requeue(transaction_id)
-    log.info("requeued", delivery=transaction_id, status=status)
+    if status is not None:
+        log.info("requeued", delivery=transaction_id, status=status)
     return status
