@@ -104,7 +104,7 @@ async def test_what_postgresql_quotes_of_a_row_or_an_argument_is_not_told(lines:
             MARK,
             "23502, idempotency_keys",
         ),
-        ("SELECT $1::uuid", MARK, "DataError()"),
+        ("SELECT $1::uuid", MARK, "DataError(22000)"),
     ):
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as found:
             await booking.execute(statement, value)
