@@ -28,8 +28,8 @@ _LOCK_SECONDS = 0.2
 # One that makes an index holds up nobody while it waits for the transactions that run.
 _PATIENCE: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
 _PATIENCE_OF_INDEXES: Final = ("SET lock_timeout = '10min'", "SET statement_timeout = 0")
-# What services say to each other and have answered is nobody's report.
-_MESSAGES = ("outbox", "inbox", "idempotency_keys", "alembic_version")
+# What services say to each other and have answered is nobody's report, nor is who was erased.
+_UNREPORTED = ("outbox", "inbox", "idempotency_keys", "erased_people", "erasures", "alembic_version")
 
 
 class SameRole(ValueError):
@@ -146,7 +146,7 @@ def _grant_reading(connection: Connection, login: str, password: str, name: str,
         text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
     )
     for table, column in columns.all():
-        if table not in _MESSAGES and f"{table}.{column}" not in hidden:
+        if table not in _UNREPORTED and f"{table}.{column}" not in hidden:
             _run(connection, "GRANT SELECT (%I) ON %I TO %I", column, table, role)
 
 
