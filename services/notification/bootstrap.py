@@ -17,7 +17,7 @@ from services.contracts import Command, Event, EventMessage, SagaMessage
 from services.notification import erasing, handlers
 from services.notification.adapters.erasures import PostgresErasures
 from services.notification.adapters.limits import PostgresLimits
-from services.notification.adapters.queue import PostgresQueue
+from services.notification.adapters.queue import OBSERVED_SECONDS, PostgresQueue
 from services.notification.adapters.store import PostgresStore
 from services.notification.adapters.subscribers import PostgresSubscribers
 from services.notification.adapters.templates import Templates
@@ -45,10 +45,19 @@ async def on_event(pool: asyncpg.Pool, event: EventMessage) -> None:
         await handlers.on_event(PostgresStore(pool), event)
 
 
-def loops(pool: asyncpg.Pool, notifier: Notifier, ages: Mapping[str, timedelta]) -> Sequence[Loop]:
-    """What the worker does beside sending; ``ages`` replaces some of retention's own."""
+def loops(
+    pool: asyncpg.Pool,
+    notifier: Notifier,
+    ages: Mapping[str, timedelta],
+    *,
+    site: str,
+    per_second: Mapping[Channel, float],
+) -> Sequence[Loop]:
+    """What the worker does beside its command; ``ages`` replaces some of retention's own."""
     tell = partial(erasing.tell, PostgresErasures(pool), notifier)
     return [
+        sender(pool, notifier, site=site, per_second=per_second).run,
+        partial(every, "queue's age", PostgresQueue(pool).observe, OBSERVED_SECONDS),
         partial(every, "erasures", tell, erasing.EVERY_SECONDS, faults=(Exception,)),
         Retention(pool, RULES, ages).loop(),
     ]

@@ -48,6 +48,7 @@ def loops(pool: asyncpg.Pool, processor: Processor, ages: Mapping[str, timedelta
         ("refunds", carry_out_refunds, SOON),
         ("late authentications", end_late_authentications, SOON),
         ("reconciliation", _reconcile, RARELY),
+        ("undelivered webhooks", webhooks.count_undelivered, RARELY),
     )
     return [
         *(

@@ -19,10 +19,13 @@ def main() -> None:
         "notification",
         settings,
         bootstrap.commands,
-        beside=lambda pool: [
-            bootstrap.sender(pool, notifier, site=settings.site_url, per_second=settings.notification_per_second).run,
-            *bootstrap.loops(pool, notifier, settings.retention_ages),
-        ],
+        beside=lambda pool: bootstrap.loops(
+            pool,
+            notifier,
+            settings.retention_ages,
+            site=settings.site_url,
+            per_second=settings.notification_per_second,
+        ),
     )
     runtime.serve("notification", settings, runtime.application("notification worker", lifespan))
 
