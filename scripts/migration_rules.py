@@ -70,8 +70,7 @@ def _may_take_away(script: Script, ran: list[str]) -> bool:
 
 def _sql(folder: Path, script: Script) -> str:
     written = io.StringIO()
-    config = migrations.configuration(folder)
-    config.output_buffer = written
+    config = migrations.configuration(folder, written)
     command.upgrade(config, f"{script.down_revision or 'base'}:{script.revision}", sql=True)
     return written.getvalue()
 

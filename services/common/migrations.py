@@ -6,9 +6,10 @@ Safe to run twice and side by side: an advisory lock lets one run at a time.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from alembic import command, op
 from alembic.config import Config
@@ -88,9 +89,9 @@ def _engine(url: str) -> AsyncEngine:
     return create_async_engine(address, poolclass=NullPool, connect_args={"ssl": known["ssl"]})
 
 
-def configuration(folder: Path) -> Config:
-    """Alembic's configuration for the migrations in ``folder``."""
-    config = Config()
+def configuration(folder: Path, output: TextIO = sys.stdout) -> Config:
+    """Alembic's configuration for the migrations in ``folder``; what is written down (`--sql`) goes to ``output``."""
+    config = Config(output_buffer=output)
     config.set_main_option("script_location", str(folder))
     config.set_main_option("path_separator", "os")
     return config

@@ -68,6 +68,11 @@ def raised(work: Callable[[], object]) -> Exception:
     raise AssertionError("nothing was raised")
 
 
+def card_error() -> Exception:
+    make: Callable[..., Exception] = stripe.CardError
+    return make(MARK, None, "card_declined")
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
@@ -81,7 +86,7 @@ def raised(work: Callable[[], object]) -> Exception:
             ClientError({"Error": {"Code": "Throttling", "Message": MARK}}, "SendMessage"),
             "ClientError(Throttling of SendMessage)",
         ),
-        (stripe.CardError(MARK, None, "card_declined"), "CardError(card_declined)"),
+        (card_error(), "CardError(card_declined)"),
         (httpx.ConnectError(f"https://novu/{MARK}"), "ConnectError()"),
         (FileNotFoundError(2, "No such file", MARK), "FileNotFoundError(No such file)"),
         (StaleLease("execution/payment.capture: lost"), "StaleLease: execution/payment.capture: lost"),

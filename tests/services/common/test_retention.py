@@ -85,12 +85,12 @@ async def test_a_pass_removes_a_batch_at_most_and_two_workers_share(cases: list[
 
 async def test_what_is_old_is_found_by_an_index(cases: list[Case]) -> None:
     for case in cases:
-        await case.fill(case.rule.age / 2, 10 if case.of_a_pool else 10_000)
+        await case.fill(case.rule.age / 2, 10 if case.of_a_pool else 3_000)
         await case.fill(case.rule.age * 2, 20)
         if case.of_a_pool:
             await case.pool.execute(
                 """INSERT INTO pools (id, event_id, name, capacity) SELECT gen_random_uuid(), event_id, 'other', 1
-                   FROM (SELECT event_id FROM pools LIMIT 1) e, generate_series(1, 10000)"""
+                   FROM (SELECT event_id FROM pools LIMIT 1) e, generate_series(1, 3000)"""
             )
         async with database.pool(case.owner, size=1) as owner:
             await owner.execute("ANALYZE")

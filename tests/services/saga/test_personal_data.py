@@ -72,7 +72,8 @@ class Database:
         async def run() -> list[Any]:
             connection = await asyncpg.connect(**database.arguments(self._url))
             try:
-                return [await connection.fetch(statement) for statement in statements][-1]
+                found: list[Any] = [await connection.fetch(statement) for statement in statements][-1]
+                return found
             finally:
                 await connection.close()
 
