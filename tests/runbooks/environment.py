@@ -1,0 +1,82 @@
+"""An environment as a runbook finds it: a simulated AWS, its record of operations, and logins to real servers."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from runbooks._kit.target import Target
+
+ACCOUNT, REGION = "123456789012", "eu-west-3"
+
+
+@dataclass
+class Environment:
+    """One environment, whose name no other test has; boto3's own variables lead to it (`aws_server`).
+
+    ``record`` is what its stack wrote down.
+    """
+
+    bundle: Path
+    name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.record = {
+            "account": ACCOUNT,
+            "environment": self.name,
+            "region": REGION,
+            "clusterName": f"{self.name}-cluster",
+            "namespace": "platform",
+            "stateMachineArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:saga",
+            "queueUrls": {},
+            "deadLetterUrls": {},
+            "databaseIds": {},
+            "databaseSecretArns": {},
+            "brokerSecretArns": {},
+            "authoritiesSecretArn": self.secret("database-authorities", {"bundle": self.bundle.read_text()}),
+        }
+        self.write()
+
+    def aws(self, service: str) -> Any:
+        make: Any = boto3.client
+        return make(service, region_name=REGION)
+
+    def target(self, *, region: str = REGION, account: str | None = None) -> Target:
+        session: Any = boto3.Session(region_name=region)
+        return Target.open(session, self.name, account=account)
+
+    def write(self, **changes: Any) -> None:
+        """Write the record, as an update of the stack does."""
+        self.record |= changes
+        self.aws("ssm").put_parameter(
+            Name=f"/{self.name}/operations", Value=json.dumps(self.record), Type="String", Overwrite=True
+        )
+
+    def secret(self, name: str, value: Mapping[str, str]) -> str:
+        """A secret of the environment; returns its ARN."""
+        made = self.aws("secretsmanager").create_secret(Name=f"{self.name}/{name}", SecretString=json.dumps(value))
+        return str(made["ARN"])
+
+    def database(self, service: str, url: Mapping[str, Any]) -> None:
+        """Make a database known; ``url`` are the arguments with which asyncpg connects."""
+        login = {
+            "username": url["user"],
+            "password": url["password"],
+            "host": "the-proxy.invalid",
+            "instance": url["host"],
+            "port": str(url["port"]),
+            "database": url["database"],
+        }
+        self.write(databaseSecretArns={**self.record["databaseSecretArns"], service: self.secret(f"{service}-db", login)})
+
+    def parameters(self) -> dict[str, tuple[str, int]]:
+        """Every parameter of the environment, with its version."""
+        found = self.aws("ssm").get_parameters_by_path(Path=f"/{self.name}", Recursive=True)["Parameters"]
+        return {each["Name"]: (each["Value"], each["Version"]) for each in found}
