@@ -70,7 +70,7 @@ class Engine:
 
     def dry_run(self) -> Report:
         """Look, and say what would be done; changes nothing and keeps what it showed."""
-        plan = self._plan()
+        plan = self._planned(self._runbook.check(self._target))
         evidence = Evidence.write(self._root, plan, self._target.masked)
         report = self._report("dry run", plan, evidence)
         report.actions = [_row(action, PLANNED) for action in plan.actions]
@@ -92,7 +92,8 @@ class Engine:
         evidence, plan = self._stored(plan_id)
         before = evidence.done()
         self._fresh(evidence, plan)
-        now = self._plan(capped=False)
+        findings = self._runbook.check(self._target)
+        now = self._planned(findings, capped=False)
         wanted, current = ({action.id: action for action in each.actions} for each in (plan, now))
         for action_id in wanted.keys() & current.keys():
             if canonical(asdict(wanted[action_id])) != canonical(asdict(current[action_id])):
@@ -109,14 +110,18 @@ class Engine:
         rows = {each.id: _row(each, DONE if each.id in before else FOUND) for each in plan.actions}
         rows |= {each.id: _row(each, LEFT) for each in todo}
         report.actions = list(rows.values())
+        carried_out: list[Action] = []
         if not todo:
             return self._verified(report) if plan.actions else report.ended(Exit.DONE, "nothing to do")
 
         def step(action: Action) -> None:
+            if carried_out:
+                self._runbook.watch(self._target, findings, carried_out)
             evidence.snapshot(action, self._runbook.snapshot(self._target, action))
             evidence.audit("started", action)
             result = dict(self._runbook.do(self._target, action))
             evidence.audit("done", action, result=result)
+            carried_out.append(action)
             rows[action.id] |= {"outcome": DONE, "result": result}
 
         with self._changing(evidence, plan_id, terms) as deadline:
@@ -152,8 +157,7 @@ class Engine:
                 report.ended(code, f"{len(todo)} taken back" + (f", {kept} cannot be" if kept else ""))
         return report
 
-    def _plan(self, *, capped: bool = True) -> Plan:
-        findings = self._runbook.check(self._target)
+    def _planned(self, findings: Any, *, capped: bool = True) -> Plan:
         actions = list(self._runbook.plan(findings))
         kept = actions[: self._cap] if capped else actions
         shown = [table.as_dict() for table in findings.tables()]

@@ -118,6 +118,12 @@ class Runbook(ABC, Generic[F]):
     def verify(self, target: Target) -> Sequence[Check]:
         """Whether all is well now; may wait for it."""
 
+    def watch(self, target: Target, findings: F, done: Sequence[Action]) -> None:
+        """Called before each action but the first, with what was found before any and those that are done.
+
+        Raises Stop when going on would do harm.
+        """
+
     def snapshot(self, target: Target, action: Action) -> Any:
         """What ``action`` is about to overwrite, where ``before`` is not all of it: kept in the evidence."""
         return None

@@ -8,9 +8,20 @@ import pytest
 
 from scripts.local.certificates import Authority
 from tests.runbooks.environment import Environment
+from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
+from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.services.conftest import aws_server, broker, rabbitmq_server
 
-__all__ = ["aws_server", "broker", "rabbitmq_server"]
+__all__ = [
+    "aws_server",
+    "broker",
+    "commands",
+    "database_connections_exhausted",
+    "dead_letter_redrive",
+    "events",
+    "rabbitmq_server",
+    "sessions",
+]
 
 
 @pytest.fixture

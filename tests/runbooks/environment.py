@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -75,6 +76,28 @@ class Environment:
             "database": url["database"],
         }
         self.write(databaseSecretArns={**self.record["databaseSecretArns"], service: self.secret(f"{service}-db", login)})
+
+    def broker(self, management: str, url: str) -> None:
+        """Make the broker known; ``url`` is the administrator's."""
+        parts = urlsplit(url)
+        login = {"username": str(parts.username), "password": str(parts.password), "management": management}
+        user = {"username": "notification", "password": "of-no-use", "address": f"{parts.hostname}:{parts.port}"}
+        self.write(
+            brokerSecretArns={
+                "administrator": self.secret("broker-administrator", login),
+                "notification": self.secret("broker-notification", user),
+            }
+        )
+
+    def queue(self, service: str) -> tuple[str, str]:
+        """A queue of commands and that of its dead letters; returns their URLs."""
+        sqs = self.aws("sqs")
+        urls = [sqs.create_queue(QueueName=f"{self.name}-{service}{part}")["QueueUrl"] for part in ("", "-dead-letters")]
+        self.write(
+            queueUrls={**self.record["queueUrls"], service: urls[0]},
+            deadLetterUrls={**self.record["deadLetterUrls"], service: urls[1]},
+        )
+        return urls[0], urls[1]
 
     def parameters(self) -> dict[str, tuple[str, int]]:
         """Every parameter of the environment, with its version."""
