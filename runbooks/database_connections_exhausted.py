@@ -1,4 +1,4 @@
-"""`python -m runbooks.database_connections_exhausted`: what holds a database's connections, and an end to what hangs."""
+"""`python -m runbooks.database_connections_exhausted`: what holds a database's connections; ends what hangs."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class DatabaseConnectionsExhausted(kit.Runbook[Found]):
 
     service: Annotated[str, typer.Option(help="The service whose database the alarm names.")]
     older_than: Annotated[int, typer.Option(min=1, help="Seconds idle in a transaction before a session hangs.")] = 60
-    pid: Annotated[list[int], typer.Option(help="End this session instead, whatever it does; may be repeated.")] = field(
-        default_factory=list
+    pid: Annotated[list[int], typer.Option(help="End this session instead, whatever it does; may be repeated.")] = (
+        field(default_factory=list)
     )
 
     def check(self, target: kit.Target) -> Found:

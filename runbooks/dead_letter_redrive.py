@@ -77,6 +77,12 @@ class DeadLetterRedrive(kit.Runbook[Found]):
     what they have handled. What is parked is kept in the evidence, from where a rollback puts it back.
     """
 
+    aws = frozenset(
+        {
+            *("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage", "sqs:DeleteMessage"),
+            *("sqs:GetQueueAttributes", "states:DescribeExecution"),
+        }
+    )
     cap = 50
     pause = 0.2
 
@@ -121,6 +127,8 @@ class DeadLetterRedrive(kit.Runbook[Found]):
                     raise kit.Stop(f"{box.name} has {depth} dead letters and not {expected}: it grows, mend the cause")
 
     def snapshot(self, target: kit.Target, action: kit.Action) -> Any:
+        if action.before["fate"] == REDRIVE:
+            return None
         with self._letter(target, action) as (_, message):
             return message.portable() if message else None
 
@@ -144,7 +152,9 @@ class DeadLetterRedrive(kit.Runbook[Found]):
     def verify(self, target: kit.Target) -> list[kit.Check]:
         until(lambda: bool(self.check(target).letters), seconds=self.patience, every=5)
         left = Counter(f"{each.queue}: {each.reason}" for each in self.check(target).letters)
-        return [kit.Check("no letter is left or comes back", not left, ", ".join(f"{n} {what}" for what, n in left.items()))]
+        return [
+            kit.Check("no letter is left or comes back", not left, ", ".join(f"{n} {what}" for what, n in left.items()))
+        ]
 
     @contextmanager
     def _boxes(self, target: kit.Target) -> Iterator[list[Box]]:
@@ -165,15 +175,17 @@ class DeadLetterRedrive(kit.Runbook[Found]):
                 ]
             names = [box.name for box in boxes]
             if unknown := set(self.queue) - set(names):
-                raise kit.Refused(f"no dead letters belong to {', '.join(sorted(unknown))}; queues are {', '.join(names)}")
+                raise kit.Refused(
+                    f"no dead letters belong to {', '.join(sorted(unknown))}; queues are {', '.join(names)}"
+                )
             yield [box for box in boxes if not self.queue or box.name in self.queue]
 
     @contextmanager
     def _letter(self, target: kit.Target, action: kit.Action) -> Iterator[tuple[Box, Message | None]]:
         """The letter that ``action`` is about, taken; None when it is gone."""
-        with replace(self, queue=[action.before["queue"]])._boxes(target) as [box]:
-            with box.dead.taken(action.before["letter"]) as messages:
-                yield box, next((each for each in messages if each.id == action.before["letter"]), None)
+        queue, letter = action.before["queue"], action.before["letter"]
+        with replace(self, queue=[queue])._boxes(target) as [box], box.dead.taken(letter) as messages:
+            yield box, next((each for each in messages if each.id == letter), None)
 
     def _fate(self, target: kit.Target, box: Box, message: Message) -> tuple[str, str]:
         fate, reason = _of_command(target, message) if isinstance(box.dead, SqsQueue) else _of_event(message)

@@ -36,7 +36,8 @@ def _shared(
     *,
     environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")],
     region: Annotated[
-        str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Its Region (default: the profile's).")
+        str | None,
+        typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Its Region (default: the profile's)."),
     ] = None,
     account: Annotated[str | None, typer.Option(help="Refuse unless the credentials are of this account.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Change something; without it, it is only told.")] = False,
@@ -44,7 +45,9 @@ def _shared(
     ticket: Annotated[str | None, typer.Option(help="With --apply: the ticket or alarm; part of the audit.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Only look whether all is well.")] = False,
     rollback: Annotated[str | None, typer.Option(help="Take back the run with this id; --apply does it.")] = None,
-    max_actions: Annotated[int | None, typer.Option(min=1, help="Plan so many at most (default: the runbook's).")] = None,
+    max_actions: Annotated[
+        int | None, typer.Option(min=1, help="Plan so many at most (default: the runbook's).")
+    ] = None,
     deadline: Annotated[float | None, typer.Option(help="Minutes after which no further action begins.")] = None,
     evidence_folder: Annotated[
         Path | None, typer.Option("--evidence", file_okay=False, help="Where plans, audits and snapshots are kept.")
@@ -185,11 +188,16 @@ def _show(report: Report) -> None:
     _draw(
         out,
         "verified",
-        [{"check": each["name"], "ok": "yes" if each["ok"] else "NO", "detail": each["detail"]} for each in report.verified],
+        [
+            {"check": each["name"], "ok": "yes" if each["ok"] else "NO", "detail": each["detail"]}
+            for each in report.verified
+        ],
     )
     style = {Exit.DONE: "green", Exit.PARTIAL: "yellow"}.get(report.exit, "bold red")
     where = out if report.exit is Exit.DONE else Console(stderr=True, width=out.width)
-    where.print(f"{report.exit.name.lower()}: {report.outcome}", style=style, highlight=False, markup=False, soft_wrap=True)
+    where.print(
+        f"{report.exit.name.lower()}: {report.outcome}", style=style, highlight=False, markup=False, soft_wrap=True
+    )
     if report.evidence:
         out.print(f"evidence: {report.evidence}", highlight=False, markup=False, soft_wrap=True)
     if following := _next(report):

@@ -97,9 +97,9 @@ class Engine:
         wanted, current = ({action.id: action for action in each.actions} for each in (plan, now))
         for action_id in wanted.keys() & current.keys():
             if canonical(asdict(wanted[action_id])) != canonical(asdict(current[action_id])):
+                then, today = (canonical(each[action_id].before) for each in (wanted, current))
                 raise Refused(
-                    f"{action_id} is not what the dry run {plan_id} showed: {canonical(wanted[action_id].before)} then, "
-                    f"{canonical(current[action_id].before)} now: make a new dry run"
+                    f"{action_id} is not what the dry run {plan_id} showed: {then} then, {today} now: make a new dry run"
                 )
             if action_id in before:
                 raise Refused(f"{action_id} was done by {plan_id} and is called for again: make a new dry run")
@@ -117,7 +117,8 @@ class Engine:
         def step(action: Action) -> None:
             if carried_out:
                 self._runbook.watch(self._target, findings, carried_out)
-            evidence.snapshot(action, self._runbook.snapshot(self._target, action))
+            if (snapshot := self._runbook.snapshot(self._target, action)) is not None:
+                evidence.snapshot(action, snapshot)
             evidence.audit("started", action)
             result = dict(self._runbook.do(self._target, action))
             evidence.audit("done", action, result=result)

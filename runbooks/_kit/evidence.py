@@ -88,8 +88,8 @@ class Evidence:
             found = json.loads((folder / "plan.json").read_text())
         except (OSError, ValueError) as error:
             raise Refused(
-                f"no dry run of {runbook} in {environment} has the id {plan_id!r} in {root}: run it without --apply, read "
-                "what it would do, and confirm the id that it shows"
+                f"no dry run of {runbook} in {environment} has the id {plan_id!r} in {root}: run it without --apply, "
+                "read what it would do, and confirm the id that it shows"
             ) from error
         actions = [Action(**action) for action in found.pop("actions")]
         plan = Plan(**{**found, "place": tuple(found["place"])}, actions=actions)
@@ -99,7 +99,9 @@ class Evidence:
 
     def audit(self, event: str, action: Action | None = None, **more: Any) -> None:
         """Add a line, and see it on the disk before going on."""
-        about = {"action": action.id, "what": action.what, "before": action.before, "after": action.after} if action else {}
+        about = (
+            {"action": action.id, "what": action.what, "before": action.before, "after": action.after} if action else {}
+        )
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._append("audit.jsonl", canonical({"at": now, **self.common, "event": event, **about, **more}))
 

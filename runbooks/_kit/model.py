@@ -85,6 +85,8 @@ class Runbook(ABC, Generic[F]):
     run, the confirmation, lock, audit, caps, deadline, resuming and the exit code.
     """
 
+    aws: ClassVar[frozenset[str]] = frozenset()
+    """IAM actions that it needs besides the kit's (``target.AWS``); the incident role holds them all."""
     cap: ClassVar[int] = 10
     """Actions in one run; what is beyond is left for the next."""
     pause: ClassVar[float] = 0.0

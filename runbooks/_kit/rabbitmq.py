@@ -21,6 +21,7 @@ from runbooks._kit.messages import MOST, Message
 from runbooks._kit.target import Target
 
 _VHOST = "platform"
+_Run = Callable[[Coroutine[Any, Any, Any]], Any]
 _SECONDS = 10.0
 # What else of a message its consumer may look at.
 _PROPERTIES = ("content_type", "correlation_id", "type", "app_id")
@@ -68,7 +69,7 @@ class Broker:
 class BrokerQueue:
     """One queue."""
 
-    def __init__(self, name: str, run: Callable[[Coroutine[Any, Any, Any]], Any], connection: Any, channel: Any) -> None:
+    def __init__(self, name: str, run: _Run, connection: Any, channel: Any) -> None:
         self.name, self._run, self._connection, self._channel = name, run, connection, channel
 
     @contextmanager

@@ -12,8 +12,6 @@ from runbooks._kit.messages import MOST, Message
 _HIDDEN = 120
 # SQS API Reference, ReceiveMessage and the batch operations: messages in one request.
 _BATCH = 10
-# Empty answers in a row before a queue counts as read: also a long poll can miss some.
-_EMPTY = 2
 
 
 class SqsQueue:
@@ -28,11 +26,8 @@ class SqsQueue:
         """What is in it, each message once, in no order."""
         found: dict[str, Message] = {}
         try:
-            empty = 0
-            while empty < _EMPTY and len(found) < MOST and wanted not in found:
-                new = [message for message in self._receive() if message.id not in found]
+            while len(found) < MOST and wanted not in found and (new := self._receive()):
                 found |= {message.id: message for message in new}
-                empty = 0 if new else empty + 1
             yield list(found.values())
         finally:
             self._give_back([each.handle for each in found.values()])
@@ -42,7 +37,9 @@ class SqsQueue:
         self._sqs.send_message(
             QueueUrl=self._url,
             MessageBody=message.body.decode(),
-            MessageAttributes={key: {"DataType": "String", "StringValue": str(value)} for key, value in message.headers.items()},
+            MessageAttributes={
+                key: {"DataType": "String", "StringValue": str(value)} for key, value in message.headers.items()
+            },
         )
 
     def remove(self, message: Message) -> None:

@@ -24,6 +24,13 @@ from runbooks._kit.model import Refused
 _PLAIN = frozenset({"address", "administrator", "bundle", "database", "host", "instance", "management", "owner", "port",
                     "username"})  # fmt: skip
 _MASK = "***"
+# IAM actions that the kit itself needs, for whatever runbook.
+AWS = frozenset(
+    {
+        *("sts:GetCallerIdentity", "secretsmanager:GetSecretValue"),
+        *("ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter"),
+    }
+)
 
 
 class Session(Protocol):
@@ -92,8 +99,8 @@ class Target:
         recorded = (operations.account, operations.region, operations.environment)
         if recorded != identity.place:
             raise Refused(
-                f"/{environment}/operations is of {' '.join(recorded)}, and this is {' '.join(identity.place)} (account, "
-                "Region, environment): set AWS_PROFILE, AWS_REGION and --environment to the one that you mean"
+                f"/{environment}/operations is of {' '.join(recorded)}, and this is {' '.join(identity.place)} "
+                "(account, Region, environment): set AWS_PROFILE, AWS_REGION and --environment to the one that you mean"
             )
         return cls(session, identity, operations)
 
@@ -149,4 +156,6 @@ def _operations(session: Session, environment: str, account: str) -> Operations:
         return Operations.model_validate_json(text)
     except ValidationError as error:
         missing = ", ".join(str(each["loc"][0]) for each in error.errors() if each["loc"])
-        raise Refused(f"{name} lacks {missing}: bring the stack up to this checkout, or take the one it was made from") from error
+        raise Refused(
+            f"{name} lacks {missing}: bring the stack up to this checkout, or take the one it was made from"
+        ) from error

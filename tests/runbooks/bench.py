@@ -34,6 +34,10 @@ class Bench:
     environment: Environment
     folder: Path
 
+    def given(self, **options: Any) -> Bench:
+        """The same with other options."""
+        return replace(self, runbook=replace(self.runbook, **options))  # type: ignore[type-var]
+
     def engine(self, *, cap: int | None = None) -> Engine:
         return Engine(self.runbook, self.environment.target(), self.folder, cap=cap)
 

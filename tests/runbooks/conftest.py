@@ -25,6 +25,6 @@ __all__ = [
 
 
 @pytest.fixture
-def environment(aws_server: str, folder: Path) -> Environment:  # noqa: F811
+def environment(aws_server: str, folder: Path) -> Environment:
     """A fresh environment on the simulated AWS."""
     return Environment(Authority(folder).ca)

@@ -27,6 +27,8 @@ class Environment:
     bundle: Path
     name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
     record: dict[str, Any] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """IAM actions that were needed on behalf of a target."""
 
     def __post_init__(self) -> None:
         self.record = {
@@ -51,7 +53,13 @@ class Environment:
 
     def target(self, *, region: str = REGION, account: str | None = None) -> Target:
         session: Any = boto3.Session(region_name=region)
+        session.events.register("before-call", self._asked)
         return Target.open(session, self.name, account=account)
+
+    def _asked(self, model: Any, **_: Any) -> None:
+        prefix = model.service_model.signing_name
+        # A batch needs the action of what is in it (SQS Developer Guide, "SQS API permissions").
+        self.asked.add(f"{prefix}:{model.name.removesuffix('Batch')}")
 
     def write(self, **changes: Any) -> None:
         """Write the record, as an update of the stack does."""
@@ -67,15 +75,13 @@ class Environment:
 
     def database(self, service: str, url: Mapping[str, Any]) -> None:
         """Make a database known; ``url`` are the arguments with which asyncpg connects."""
-        login = {
-            "username": url["user"],
-            "password": url["password"],
-            "host": "the-proxy.invalid",
-            "instance": url["host"],
-            "port": str(url["port"]),
-            "database": url["database"],
-        }
-        self.write(databaseSecretArns={**self.record["databaseSecretArns"], service: self.secret(f"{service}-db", login)})
+        arn = self.secret(f"{service}-database", _login(url))
+        self.write(databaseSecretArns={**self.record["databaseSecretArns"], service: arn})
+
+    def next_login(self, service: str, url: Mapping[str, Any]) -> None:
+        """What a rotation leaves: another login is current, the one before is the previous."""
+        arn = self.record["databaseSecretArns"][service]
+        self.aws("secretsmanager").put_secret_value(SecretId=arn, SecretString=json.dumps(_login(url)))
 
     def broker(self, management: str, url: str) -> None:
         """Make the broker known; ``url`` is the administrator's."""
@@ -92,7 +98,9 @@ class Environment:
     def queue(self, service: str) -> tuple[str, str]:
         """A queue of commands and that of its dead letters; returns their URLs."""
         sqs = self.aws("sqs")
-        urls = [sqs.create_queue(QueueName=f"{self.name}-{service}{part}")["QueueUrl"] for part in ("", "-dead-letters")]
+        urls = [
+            sqs.create_queue(QueueName=f"{self.name}-{service}{part}")["QueueUrl"] for part in ("", "-dead-letters")
+        ]
         self.write(
             queueUrls={**self.record["queueUrls"], service: urls[0]},
             deadLetterUrls={**self.record["deadLetterUrls"], service: urls[1]},
@@ -103,3 +111,15 @@ class Environment:
         """Every parameter of the environment, with its version."""
         found = self.aws("ssm").get_parameters_by_path(Path=f"/{self.name}", Recursive=True)["Parameters"]
         return {each["Name"]: (each["Value"], each["Version"]) for each in found}
+
+
+def _login(url: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "username": url["user"],
+        "password": url["password"],
+        # Runbooks look past the proxy.
+        "host": "the-proxy.invalid",
+        "instance": url["host"],
+        "port": str(url["port"]),
+        "database": url["database"],
+    }

@@ -9,8 +9,9 @@ import pytest
 
 from runbooks import _kit as kit
 from runbooks._kit.model import Exit
+from runbooks._kit.target import AWS
 from scripts.deployment import ROOT
-from tests.runbooks.bench import outcomes
+from tests.runbooks.bench import TERMS, outcomes
 from tests.runbooks.faults import Fault
 
 RUNBOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("[a-z]*.py"))
@@ -77,3 +78,12 @@ def test_the_audit_is_complete_and_holds_no_secret(fault: Fault) -> None:
     for file in ("audit.jsonl", "plan.json"):
         text = (Path(report.evidence) / file).read_text()
         assert [secret for secret in fault.secrets if secret in text] == []
+
+
+def test_it_asks_of_aws_what_it_says_that_it_needs_and_nothing_else(fault: Fault) -> None:
+    environment = fault.bench.environment
+    environment.asked.clear()
+    plan = fault.bench.planned()
+    fault.bench.applied(plan)
+    fault.bench.engine().rollback(plan, TERMS)
+    assert environment.asked == {*AWS, *fault.bench.runbook.aws}

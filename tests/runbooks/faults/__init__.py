@@ -14,9 +14,7 @@ from tests.runbooks.bench import Bench
 
 @dataclass(frozen=True)
 class Fault:
-    """``state`` is what a dry run must leave as it is; ``mended`` whether the fault is gone; ``secrets`` what nobody may
-    read in an audit.
-    """
+    """``state`` is what a dry run leaves as it is, ``mended`` whether the fault is gone, ``secrets`` what no audit says."""
 
     bench: Bench
     state: Callable[[], Any]

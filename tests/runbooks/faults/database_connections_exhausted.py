@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.support.databases import PASSWORD, Databases
 class Sessions:
     """Connections to a database, as pods and people make them."""
 
+    environment: Environment
     databases: Databases
     url: str
     open: ExitStack = field(default_factory=ExitStack)
@@ -49,6 +50,23 @@ class Sessions:
         connection.run("START TRANSACTION")
         return int(pid)
 
+    def rotate(self) -> str:
+        """Give the service its other login, as a rotation does; returns its URL. The one before still works."""
+        first = arguments(self.url)["user"]
+        second = f"{first}_b"
+        owner, _ = self.connect(self.databases.owner("booking"))
+        if not owner.run("SELECT 1 FROM pg_roles WHERE rolname = :second", second=second):
+            owner.run(f"CREATE ROLE {second} LOGIN PASSWORD '{PASSWORD}'")
+            owner.run(f"GRANT {first} TO {second}")
+        _close(owner)
+        url = self.url.replace(first, second, 1)
+        self.environment.next_login("booking", arguments(url))
+        return url
+
+    def rotate_back(self) -> None:
+        """Make the login before the current one again."""
+        self.environment.next_login("booking", arguments(self.url))
+
     def there(self) -> list[int]:
         """Process ids of everybody but this question."""
         connection, own = self.connect()
@@ -68,7 +86,7 @@ def _close(connection: Any) -> None:
 def sessions(environment: Environment, databases: Databases) -> Iterator[Sessions]:
     url = asyncio.run(databases.create("booking"))
     environment.database("booking", arguments(url))
-    made = Sessions(databases, url)
+    made = Sessions(environment, databases, url)
     with made.open:
         yield made
 

@@ -19,7 +19,7 @@ from runbooks._kit.sqs import SqsQueue
 from runbooks.dead_letter_redrive import DeadLetterRedrive
 from scripts.local.servers.rabbitmq import RabbitMQ
 from tests.runbooks.bench import Bench
-from tests.runbooks.environment import ACCOUNT, REGION, Environment
+from tests.runbooks.environment import ACCOUNT, Environment
 from tests.runbooks.faults import Fault
 from tests.services.broker import Broker
 
@@ -37,16 +37,19 @@ class Events:
     queue: str
     url: str
 
-    def die(self, *ids: str, rejected: bool = False) -> None:
-        """Publish events that their consumer gives back until the broker has enough, or that it cannot read."""
-        asyncio.run(self._die(ids, rejected))
+    def die(self, *ids: str, rejected: bool = False, published: bool = True) -> None:
+        """Publish events that their consumer gives back until the broker has enough, or that it cannot read.
 
-    async def _die(self, ids: Sequence[str], rejected: bool) -> None:
+        Those that are not to be ``published`` are in the queue already.
+        """
+        asyncio.run(self._die(ids, rejected, published))
+
+    async def _die(self, ids: Sequence[str], rejected: bool, published: bool) -> None:
         async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
             exchange, queue = await channel.get_exchange(EVENTS), await channel.get_queue(self.queue)
             before = await self._dead(channel)
-            for name in ids:
-                event = aio_pika.Message(b"{}", message_id=name, type="order.completed", headers={"traceparent": "00-a"})
+            for name in ids if published else ():
+                event = aio_pika.Message(b"{}", message_id=name or None, type="order.completed", headers={"of": "ours"})
                 await exchange.publish(event, routing_key=self.queue)
             async with asyncio.timeout(_SECONDS):
                 while await self._dead(channel) < before + len(ids):
