@@ -152,9 +152,8 @@ class DeadLetterRedrive(kit.Runbook[Found]):
     def verify(self, target: kit.Target) -> list[kit.Check]:
         until(lambda: bool(self.check(target).letters), seconds=self.patience, every=5)
         left = Counter(f"{each.queue}: {each.reason}" for each in self.check(target).letters)
-        return [
-            kit.Check("no letter is left or comes back", not left, ", ".join(f"{n} {what}" for what, n in left.items()))
-        ]
+        told = ", ".join(f"{count} of {what}" for what, count in left.items())
+        return [kit.Check("no letter is left or comes back", not left, told)]
 
     @contextmanager
     def _boxes(self, target: kit.Target) -> Iterator[list[Box]]:

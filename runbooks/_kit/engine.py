@@ -99,7 +99,7 @@ class Engine:
             if canonical(asdict(wanted[action_id])) != canonical(asdict(current[action_id])):
                 then, today = (canonical(each[action_id].before) for each in (wanted, current))
                 raise Refused(
-                    f"{action_id} is not what the dry run {plan_id} showed: {then} then, {today} now: make a new dry run"
+                    f"{action_id} is not what the dry run {plan_id} showed: {then} then, {today} now; make a new one"
                 )
             if action_id in before:
                 raise Refused(f"{action_id} was done by {plan_id} and is called for again: make a new dry run")

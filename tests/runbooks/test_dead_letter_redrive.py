@@ -103,7 +103,7 @@ class TestEvents:
     def test_a_letter_that_can_go_nowhere_is_an_error_and_not_a_word_in_a_log(self, events: Events) -> None:
         with (
             Broker.connected(events.environment.target()) as broker,
-            pytest.raises(Exception, match="NO_ROUTE|returned"),
+            pytest.raises(Exception, match=r"NO_ROUTE|returned"),
         ):
             broker.queue("nowhere").send(Message(id="a", body=b"{}"))
 

@@ -14,7 +14,7 @@ from tests.runbooks.bench import Bench
 
 @dataclass(frozen=True)
 class Fault:
-    """``state`` is what a dry run leaves as it is, ``mended`` whether the fault is gone, ``secrets`` what no audit says."""
+    """``state`` is what a dry run leaves as it is, ``mended`` whether the fault is gone; no audit has ``secrets``."""
 
     bench: Bench
     state: Callable[[], Any]
