@@ -104,7 +104,8 @@ def _run(
     evidence_folder: Path | None,
     as_json: bool,
 ) -> None:
-    report, masked = Report(runbook.name(), "", environment, "", "", ""), str
+    report = Report(runbook.name(), "", environment, "", "", "")
+    masked: Callable[[str], str] = str
     try:
         _sensible(apply=apply, confirm=confirm, ticket=ticket, verify=verify, rollback=rollback)
         target = Target.open(boto3.Session(region_name=region), environment, account=account)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,17 +33,6 @@ AWS = frozenset(
 )
 
 
-class Session(Protocol):
-    """What is used of boto3's."""
-
-    @property
-    def region_name(self) -> str | None:
-        """The Region that was chosen by option, variable or profile."""
-
-    def client(self, service_name: str) -> Any:
-        """A client of a service."""
-
-
 class Operations(BaseModel):
     """What the stack wrote down: the contract is stacks/outputs.py, where each is explained."""
 
@@ -57,7 +46,6 @@ class Operations(BaseModel):
     state_machine_arn: str
     queue_urls: dict[str, str]
     dead_letter_urls: dict[str, str]
-    database_ids: dict[str, str]
     database_secret_arns: dict[str, str]
     broker_secret_arns: dict[str, str]
     authorities_secret_arn: str
@@ -81,14 +69,14 @@ class Identity:
 class Target:
     """An environment and the ways into it: clients of AWS, logins, trust."""
 
-    def __init__(self, session: Session, identity: Identity, operations: Operations) -> None:
+    def __init__(self, session: Any, identity: Identity, operations: Operations) -> None:
         self._session, self.identity, self.operations = session, identity, operations
         self._clients: dict[str, Any] = {}
         self._hidden: set[str] = set()
 
     @classmethod
-    def open(cls, session: Session, environment: str, *, account: str | None = None) -> Target:
-        """Find ``environment`` where ``session`` leads. Raises Refused unless account, Region and name are as said."""
+    def open(cls, session: Any, environment: str, *, account: str | None = None) -> Target:
+        """Find ``environment`` where ``session``, of boto3, leads. Raises Refused unless account, Region and name are as said."""
         found = session.client("sts").get_caller_identity()
         if account is not None and found["Account"] != account:
             raise Refused(
@@ -141,7 +129,7 @@ def until(condition: Callable[[], bool], *, seconds: float, every: float = 0.5) 
     return True
 
 
-def _operations(session: Session, environment: str, account: str) -> Operations:
+def _operations(session: Any, environment: str, account: str) -> Operations:
     name = f"/{environment}/operations"
     try:
         text = session.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]

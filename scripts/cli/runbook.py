@@ -98,10 +98,8 @@ def _use_local(chosen: bool) -> None:
 
 def _local() -> Any:
     """The option that `eventctl` adds to each: runbooks themselves know of no platform on this machine."""
-    bearer = typer.Typer(add_completion=False)
 
-    @bearer.command()
-    def _bears(
+    def bears(
         local: Annotated[
             bool,
             # Eager: it comes before the options that its variables fill.
@@ -116,4 +114,6 @@ def _local() -> Any:
     ) -> None:
         """Has the option."""
 
+    bearer = typer.Typer(add_completion=False)
+    bearer.command()(bears)
     return next(each for each in typer.main.get_command(bearer).params if each.name == "local")

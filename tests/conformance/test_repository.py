@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -102,10 +103,10 @@ def test_every_eventctl_command_that_a_document_names_exists(document: Path) -> 
 
 def check_command(words: list[str]) -> None:
     """Fail unless ``eventctl words…`` names a command and options that it has."""
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     rest = list(words)
     while isinstance(command, typer.core.TyperGroup):
-        known = {name: command.get_command(None, name) for name in command.list_commands(None)}  # type: ignore[arg-type]
+        known = {name: command.get_command(None, name) for name in command.list_commands(None)}
         if not rest or rest[0].startswith("-"):
             break
         # `status|logs` names both.

@@ -136,7 +136,7 @@ def test_every_command_of_a_runbook_is_allowed_where_without_the_role_it_is_refu
     assert wrongly == []
     # Moto judges most services; those that it has not are told by name, so that a change shows.
     assert {action.split(":")[0] for action in set(typed()) - judged} <= {
-        "backup", "cloudfront-keyvaluestore", "health", "s3", "sts", "guardduty", "eks", "acm",
+        "backup", "cloudfront-keyvaluestore", "health", "s3", "sts", "guardduty", "eks", "acm", "mq",
     }  # fmt: skip
 
 
