@@ -76,7 +76,7 @@ class Target:
 
     @classmethod
     def open(cls, session: Any, environment: str, *, account: str | None = None) -> Target:
-        """Find ``environment`` where ``session``, of boto3, leads. Raises Refused unless account, Region and name are as said."""
+        """Find ``environment`` where ``session``, boto3's, leads. Raises Refused unless all is as said."""
         found = session.client("sts").get_caller_identity()
         if account is not None and found["Account"] != account:
             raise Refused(

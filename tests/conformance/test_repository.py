@@ -106,7 +106,8 @@ def check_command(words: list[str]) -> None:
     command: Any = typer.main.get_command(app)
     rest = list(words)
     while isinstance(command, typer.core.TyperGroup):
-        known = {name: command.get_command(None, name) for name in command.list_commands(None)}
+        group: Any = command
+        known = {name: group.get_command(None, name) for name in group.list_commands(None)}
         if not rest or rest[0].startswith("-"):
             break
         # `status|logs` names both.
