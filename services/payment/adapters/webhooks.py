@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
+from pydantic import BaseModel
+
+from services.contracts import Id
 
 Follow = Callable[[str, Sequence[str]], Awaitable[None]]
 
 
-def subject(found: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The intent that an event's object is about, else the transfer or payout that it is."""
-    if found.get("object") in ("transfer", "payout"):
-        return None, found.get("id")
-    return (found.get("id") if found.get("object") == "payment_intent" else found.get("payment_intent")), None
+class About(BaseModel):
+    """What is read of the object of an event."""
+
+    object: str = ""
+    id: Id | None = None
+    payment_intent: Id | None = None
+
+    def subject(self) -> tuple[str | None, str | None]:
+        """The intent that the object is about, else the transfer or payout that it is."""
+        if self.object in ("transfer", "payout"):
+            return None, self.id
+        return (self.id if self.object == "payment_intent" else self.payment_intent), None
+
+
+class Data(BaseModel):
+    """The part of an event that holds its object."""
+
+    object: About
+
+
+class StripeEvent(BaseModel):
+    """What is read of an event of Stripe."""
+
+    id: Id
+    type: Id
+    data: Data
 
 
 async def record(
