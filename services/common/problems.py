@@ -101,10 +101,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [
-            Fault(at=_sendable("/".join(map(str, fault["loc"]))), rule=_sendable(fault["msg"]))
-            for fault in error.errors()
-        ]
+        errors = [Fault(at="/".join(map(str, fault["loc"])), rule=fault["msg"]) for fault in error.errors()]
         return answer(422, "invalid-request", "The request breaks the rules listed in `errors`.", errors=errors)
 
     @app.exception_handler(Exception)
@@ -122,8 +119,3 @@ def _allowed(request: Request) -> str:
         for method, scope in scopes.items()
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     )
-
-
-def _sendable(text: str) -> str:
-    """What clients name their fields may hold half of a surrogate pair, which JSON can say and UTF-8 cannot."""
-    return text.encode(errors="backslashreplace").decode()

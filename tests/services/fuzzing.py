@@ -29,7 +29,7 @@ from scripts.local import processes
 from scripts.local.issuer import Issuer
 from scripts.local.servers.postgres import Postgres
 from scripts.openapi import FOLDER
-from tests.services.samples import ORGANISER
+from tests.services.authorisation import CALLERS
 from tests.support.databases import Databases
 
 EXAMPLES = 20
@@ -51,7 +51,6 @@ INTERNAL = re.compile(
     r"Traceback|\.py\b|asyncpg|postgres|pydantic|starlette|fastapi|joserfc|botocore|redis|stripe\.|novu_py"
     r"|\b(?:SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b|\b[A-Z]\w+(?:Error|Exception)\b",
 )
-BUYER = "buyer-1"
 Known = Mapping[str, Sequence[str]]
 Headers = Mapping[str, str]
 Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
@@ -84,17 +83,11 @@ def issuing() -> Iterator[Issuer]:
 
 
 def callers(issuer: Issuer) -> list[Headers]:
-    """Headers of each kind of caller; buyer and organiser are those of what exists."""
-    tokens = [
-        *[issuer.token(BUYER, "attendee")] * 4,
-        *[issuer.token(ORGANISER, "organiser")] * 4,
-        *[issuer.token("operator-1", "platform")] * 2,
-        issuer.token("buyer-2", "attendee"),
-        issuer.token("organiser-2", "organiser"),
-        issuer.token(BUYER, "attendee", lifetime=-3_600),
-        issuer.token(BUYER, "attendee", aud="another-platform"),
-    ]
-    return [{}, *({"Authorization": f"Bearer {token}"} for token in tokens)]
+    """Headers of each kind of caller, also of nobody."""
+    good = [issuer.token(*CALLERS[who]) for who in CALLERS]
+    # Most are those whose things there are.
+    often = [issuer.token(*CALLERS[who]) for who in ("buyer", "organiser") for _ in range(4)]
+    return [{"Authorization": f"Bearer {token}"} for token in (*good, *often)] + [{}]
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from services.booking.entrypoints.api import create_app
 from services.booking.settings import ApiSettings
 from services.booking.ticket_codes import Signer
 from services.common import database
+from tests.services.authorisation import BUYER
 from tests.services.booking import world
-from tests.services.fuzzing import BUYER, Headers, Known, a_database, ask, callers, contract, issuing, serving
+from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, serving
 
 schema = contract("booking")
 Api = tuple[str, list[Headers], str, Signer]
@@ -60,7 +61,7 @@ def known(api: Api) -> Known:
             it = await world.make(pool, signer, BUYER)
         types = [it.ticket_type, it.seated_type, it.sold_out_type]
         return {
-            **by_names("event_id eventId", it.event, it.event, it.room),
+            **by_names("event_id eventId", it.event, it.event, it.room, it.queue),
             **by_names("pool_id poolId", it.pool, it.hall),
             **by_names("hold_id holdId", it.hold),
             **by_names("order_id", it.order),
@@ -78,7 +79,7 @@ def known(api: Api) -> Known:
 
 
 def by_names(names: str, *values: object) -> Known:
-    return dict.fromkeys(names.split(), [str(value) for value in values])
+    return {name: [str(value) for value in values] for name in names.split()}
 
 
 # What an operation is asked about is made once for all that it is asked.

@@ -24,11 +24,12 @@ VOUCHER = "SPRING-10"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Ids; ``room`` is an event with a waiting room, ``secret`` that of an offer of ``given``, somebody's ticket."""
+    """Ids; ``room`` and ``queue`` are events with waiting rooms, one open and one not yet; ``secret`` offers a ticket."""
 
     venue: uuid.UUID
     event: uuid.UUID
     room: uuid.UUID
+    queue: uuid.UUID
     pool: uuid.UUID
     hall: uuid.UUID
     seat: uuid.UUID
@@ -51,9 +52,10 @@ async def make(pool: asyncpg.Pool, signer: Signer, buyer: str) -> World:
         place = {"name": "Hall", "address": "Main street 1", "city": "Paris", "country": "FR"}
         venue = await catalogue.add("venues", {"organiser_id": ORGANISER, **place})
         event = await catalogue.add_event(ORGANISER, "Concert", soon, venue_id=venue, refunds_until=soon)
-        room = await catalogue.add_event(
-            ORGANISER, "Rush", soon, sale_opens_at=datetime.now(UTC), admissions_per_second=100
-        )
+        room, queue = [
+            await catalogue.add_event(ORGANISER, "Rush", soon, sale_opens_at=opens, admissions_per_second=100)
+            for opens in (datetime.now(UTC) - timedelta(minutes=1), soon)
+        ]
         standing = await catalogue.add_pool(event, "Standing", 1_000)
         hall = await catalogue.add_seated_pool(event, "Hall", [("A", "1", str(number)) for number in range(20)])
         full = await catalogue.add_pool(event, "Balcony", 1)
@@ -72,7 +74,7 @@ async def make(pool: asyncpg.Pool, signer: Signer, buyer: str) -> World:
         secret, _ = await transfers.offer(PostgresTransfers(connection), ticket_id=offered, holder_id="giver")
         entry = await waiting_list.join(connection, kinds[2], buyer, 1)
     return World(
-        venue, event, room, standing, hall, seat, *kinds, hold, order, ticket, code, secret, entry["id"]
+        venue, event, room, queue, standing, hall, seat, *kinds, hold, order, ticket, code, secret, entry["id"]
     )
 
 

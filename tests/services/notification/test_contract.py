@@ -21,7 +21,8 @@ from services.notification import handlers
 from services.notification.adapters.store import PostgresStore
 from services.notification.entrypoints.api import create_app
 from services.notification.settings import ApiSettings
-from tests.services.fuzzing import BUYER, Headers, Known, a_database, ask, callers, contract, issuing, sent, serving
+from tests.services.authorisation import BUYER
+from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, sent, serving
 from tests.services.notification.conftest import event
 
 SECRET = "whsec_" + "c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3Rz"
@@ -34,9 +35,7 @@ def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[
     with a_database(postgres_server, templates, "notification") as url, issuing() as issuer:
         dead = asyncio.run(_fill(url))
         app = create_app(
-            ApiSettings(
-                database_url=SecretStr(url), novu_webhook_secret=SecretStr(SECRET), oidc_issuer=issuer.url
-            )
+            ApiSettings(database_url=SecretStr(url), novu_webhook_secret=SecretStr(SECRET), oidc_issuer=issuer.url)
         )
         with serving(app, processes.free_port()) as address:
             yield address, callers(issuer), {"transaction_id": [dead], "transactionId": [dead]}

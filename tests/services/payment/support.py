@@ -112,3 +112,14 @@ async def balances(pool: asyncpg.Pool) -> dict[str, int]:
     found = {row["account"]: row["sum"] for row in rows if row["sum"]}
     assert sum(found.values()) == 0
     return found
+
+
+async def paid_by(pool: asyncpg.Pool, order: uuid.UUID, buyer: str) -> None:
+    """A payment that waits for its buyer's bank."""
+    await pool.execute(
+        """INSERT INTO payments (order_id, attempt, buyer_id, amount, currency, payment_method, status, client_secret,
+                                 action_deadline)
+           VALUES ($1, 1, $2, 5000, 'eur', 'pm_card_visa', 'action_required', 'pi_1_secret_1', now())""",
+        order,
+        buyer,
+    )

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import asyncpg
 import pytest
 import requests
 from pydantic import SecretStr
@@ -20,7 +19,9 @@ from scripts.local.stripe.webhooks import signature
 from services.common import database
 from services.payment.entrypoints.api import create_app
 from services.payment.settings import ApiSettings
-from tests.services.fuzzing import BUYER, Headers, Known, a_database, ask, callers, contract, issuing, sent, serving
+from tests.services.authorisation import BUYER
+from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, sent, serving
+from tests.services.payment.support import paid_by
 
 SECRET = "whsec_test_secret"
 schema = contract("payment")
@@ -29,35 +30,23 @@ schema = contract("payment")
 @pytest.fixture(scope="module")
 def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, list[Headers], Known]]:
     """The application on a database with a payment and a payout: its URL, its callers, what it knows."""
-    order = str(uuid.uuid4())
+    order = uuid.uuid4()
     with a_database(postgres_server, templates, "payment") as url, issuing() as issuer:
         asyncio.run(_fill(url, order))
         app = create_app(
-            ApiSettings(
-                database_url=SecretStr(url), stripe_webhook_secret=SecretStr(SECRET), oidc_issuer=issuer.url
-            )
+            ApiSettings(database_url=SecretStr(url), stripe_webhook_secret=SecretStr(SECRET), oidc_issuer=issuer.url)
         )
         with serving(app, processes.free_port()) as address:
-            yield address, callers(issuer), {"order_id": [order]}
+            yield address, callers(issuer), {"order_id": [str(order)]}
 
 
-async def _fill(url: str, order: str) -> None:
+async def _fill(url: str, order: uuid.UUID) -> None:
     async with database.pool(url) as pool:
+        await paid_by(pool, order, BUYER)
         await pool.execute(
-            """INSERT INTO payments (order_id, attempt, buyer_id, amount, currency, payment_method, status,
-                                     client_secret, action_deadline)
-               VALUES ($1, 1, $2, 5000, 'eur', 'pm_card_visa', 'action_required', 'pi_1_secret_1', now())""",
-            uuid.UUID(order),
-            BUYER,
+            """INSERT INTO payouts (id, kind, amount, currency, status, destination, created_at)
+               VALUES ('tr_1', 'transfer', 4000, 'eur', 'paid', 'acct_1', now())"""
         )
-        await _paid_out(pool)
-
-
-async def _paid_out(pool: asyncpg.Pool) -> None:
-    await pool.execute(
-        """INSERT INTO payouts (id, kind, amount, currency, status, destination, created_at)
-           VALUES ('tr_1', 'transfer', 4000, 'eur', 'paid', 'acct_1', now())"""
-    )
 
 
 def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
