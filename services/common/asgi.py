@@ -22,7 +22,7 @@ def asked_by_people(scope: Scope) -> bool:
 
 
 class Bounded:
-    """ASGI middleware that reads no more than ``most`` bytes of a body. Starlette's own answers in plain text."""
+    """ASGI middleware that reads no more than ``most`` bytes of a body; Starlette's own would answer in plain text."""
 
     def __init__(self, app: App, most: int) -> None:
         self._app, self._most = app, most

@@ -82,9 +82,12 @@ def test_every_reference_leads_somewhere(service: str) -> None:
 
 def resolved(whole: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """``answer``, or what its reference leads to."""
-    for part in answer["$ref"].removeprefix("#/").split("/") if "$ref" in answer else ():
-        answer = whole = whole[part]
-    return answer
+    if "$ref" not in answer:
+        return answer
+    found = whole
+    for part in answer["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return found
 
 
 def types(problem: dict[str, Any]) -> set[str]:

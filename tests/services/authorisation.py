@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
@@ -57,7 +57,7 @@ def tokens(issuer: Issuer, caller: str) -> Iterator[str | None]:
 
 
 async def ask(
-    client: httpx.AsyncClient, token: str | None, operation: str, path: dict[str, object], body: object
+    client: httpx.AsyncClient, token: str | None, operation: str, path: Mapping[str, object], body: object
 ) -> httpx.Response:
     """Carry out ``operation`` (method and template of its path) with ``token``."""
     method, template = operation.split()

@@ -82,7 +82,7 @@ def issuing() -> Iterator[Issuer]:
         yield issuer
 
 
-def callers(issuer: Issuer) -> list[Headers]:
+def callers(issuer: Issuer) -> Sequence[Headers]:
     """Headers of each kind of caller, also of nobody."""
     good = [issuer.token(*CALLERS[who]) for who in CALLERS]
     # Most are those whose things there are.
@@ -116,14 +116,19 @@ def ask(case: Case[Any], url: str, callers: Sequence[Headers], known: Known, sig
     if isinstance(case.body, dict | list):
         case.body = existing(case.body, known, chance)
     caller = callers[chance % len(callers)]
-    signed = {"auth": sign} if sign and chance % 3 else {}
-    case.call_and_validate(base_url=url, headers=dict(caller), additional_checks=[says_nothing_internal], **signed)
+    case.call_and_validate(
+        base_url=url,
+        headers=dict(caller),
+        additional_checks=[says_nothing_internal],
+        auth=sign if chance % 3 else None,
+    )
 
 
 def sent(request: requests.PreparedRequest) -> bytes:
     """The body as it goes over the wire."""
     body = request.body or b""
-    return body.encode() if isinstance(body, str) else bytes(body)
+    assert isinstance(body, bytes | str)
+    return body.encode() if isinstance(body, str) else body
 
 
 def existing(value: Any, known: Known, chance: int, name: str = "") -> Any:

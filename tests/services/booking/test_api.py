@@ -17,7 +17,8 @@ from scripts.local.issuer import Issuer
 from scripts.openapi import FOLDER
 from services.booking.entrypoints.api import create_app
 from services.booking.settings import ApiSettings
-from tests.services.booking.conftest import ISSUER, As
+from tests.services.booking.conftest import As
+from tests.services.conftest import ISSUER
 from tests.services.samples import on_sale, ordered
 from tests.support.databases import Databases
 

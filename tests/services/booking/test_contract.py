@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from tests.services.booking import world
 from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, serving
 
 schema = contract("booking")
-Api = tuple[str, list[Headers], str, Signer]
+Api = tuple[str, Sequence[Headers], str, Signer]
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from tests.services.samples import ORGANISER
 VOUCHER = "SPRING-10"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Ids; ``room`` and ``queue`` are events with waiting rooms, one open and one not yet; ``secret`` offers a ticket."""
+    """Ids; ``room`` and ``queue`` are events with waiting rooms, one open, one not yet; ``secret`` offers a ticket."""
 
     venue: uuid.UUID
     event: uuid.UUID
@@ -72,9 +72,24 @@ async def make(pool: asyncpg.Pool, signer: Signer, buyer: str) -> World:
         ticket, code = await connection.fetchrow("SELECT id, code FROM tickets WHERE order_id = $1 LIMIT 1", order)
         offered = await connection.fetchval("SELECT id FROM tickets WHERE order_id = $1", given)
         secret, _ = await transfers.offer(PostgresTransfers(connection), ticket_id=offered, holder_id="giver")
-        entry = await waiting_list.join(connection, kinds[2], buyer, 1)
+        entry = (await waiting_list.join(connection, kinds[2], buyer, 1))["id"]
     return World(
-        venue, event, room, queue, standing, hall, seat, *kinds, hold, order, ticket, code, secret, entry["id"]
+        venue=venue,
+        event=event,
+        room=room,
+        queue=queue,
+        pool=standing,
+        hall=hall,
+        seat=seat,
+        ticket_type=kinds[0],
+        seated_type=kinds[1],
+        sold_out_type=kinds[2],
+        hold=hold,
+        order=order,
+        ticket=ticket,
+        code=code,
+        secret=secret,
+        entry=entry,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ schema = contract("notification")
 
 
 @pytest.fixture(scope="module")
-def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, list[Headers], Known]]:
+def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, Sequence[Headers], Known]]:
     """The application on a database with a delivery that is dead: its URL, its callers, what it knows."""
     with a_database(postgres_server, templates, "notification") as url, issuing() as issuer:
         dead = asyncio.run(_fill(url))
@@ -54,7 +54,7 @@ def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Sign as Novu does, what is not sent without a signature on purpose."""
     if {"svix-id", "svix-timestamp", "svix-signature"} <= {name.lower() for name in request.headers}:
         now = datetime.now(UTC)
-        name = request.headers["svix-id"]
+        name = str(request.headers["svix-id"])
         request.headers["svix-timestamp"] = str(int(now.timestamp()))
         request.headers["svix-signature"] = Webhook(SECRET).sign(name, now, sent(request).decode(errors="replace"))
     return request
@@ -62,6 +62,6 @@ def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 @schema.parametrize()
 def test_no_request_gets_an_answer_that_is_not_documented(
-    case: Case[Any], api: tuple[str, list[Headers], Known]
+    case: Case[Any], api: tuple[str, Sequence[Headers], Known]
 ) -> None:
     ask(case, *api, sign)

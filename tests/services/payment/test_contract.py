@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ schema = contract("payment")
 
 
 @pytest.fixture(scope="module")
-def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, list[Headers], Known]]:
+def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, Sequence[Headers], Known]]:
     """The application on a database with a payment and a payout: its URL, its callers, what it knows."""
     order = uuid.uuid4()
     with a_database(postgres_server, templates, "payment") as url, issuing() as issuer:
@@ -58,6 +58,6 @@ def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 @schema.parametrize()
 def test_no_request_gets_an_answer_that_is_not_documented(
-    case: Case[Any], api: tuple[str, list[Headers], Known]
+    case: Case[Any], api: tuple[str, Sequence[Headers], Known]
 ) -> None:
     ask(case, *api, sign)
