@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 import pulumi
 from pulumi_aws import cloudwatch
 
 from components.context import Context
-
-
-class Severity(StrEnum):
-    """How soon somebody has to act: PAGE wakes the person on call, TICKET waits for the morning."""
-
-    PAGE = "page"
-    TICKET = "ticket"
+from components.severity import Severity
 
 
 def alarm(
@@ -42,11 +35,10 @@ def alarm(
     """An alarm when ``metric`` is ``above`` or ``below`` a threshold for ``periods`` periods of ``period`` seconds.
 
     ``runbook`` is the stem of a file in ``runbooks/``; ``statistic`` may be a percentile, like ``p99``. ``region`` is
-    that of the metric and of the context's topic, unless it is the environment's own. Raises ValueError unless exactly
-    one threshold is given, and when the context has no topic: an alarm that tells nobody is none.
+    that of the metric and of the context's topics, unless it is the environment's own. Raises ValueError unless exactly
+    one threshold is given, and when the context has no topic.
     """
-    if context.alarm_topic_arn is None:
-        raise ValueError(f"alarm {name!r} has no topic to go to; give its component a context with alarm_topic_arn")
+    topic = context.topic(severity, f"alarm {name!r}")
     if (above is None) == (below is None):
         raise ValueError(f"alarm {name!r} has above={above} and below={below}; give exactly one of them")
     percentile = statistic.startswith("p")
@@ -64,8 +56,8 @@ def alarm(
         comparison_operator="GreaterThanThreshold" if above is not None else "LessThanThreshold",
         threshold=above if above is not None else below,
         treat_missing_data="breaching" if missing_is_bad else "notBreaching",
-        alarm_actions=[context.alarm_topic_arn],
-        ok_actions=[context.alarm_topic_arn],
+        alarm_actions=[topic],
+        ok_actions=[topic],
         region=region,
         tags={**context.tags(name), "Runbook": runbook, "Severity": severity},
         opts=opts,
@@ -91,8 +83,7 @@ def notice(
     The message names what ``shows`` finds in the event (name → JSON path), and the runbook. Raises ValueError when the
     context has no topic.
     """
-    if context.alarm_topic_arn is None:
-        raise ValueError(f"notice {name!r} has no topic to go to; give its component a context with alarm_topic_arn")
+    topic = context.topic(severity, f"notice {name!r}")
     about = f"{says} Runbook: runbooks/{runbook}.md"
     rule = cloudwatch.EventRule(
         name,
@@ -104,7 +95,7 @@ def notice(
     cloudwatch.EventTarget(
         name,
         rule=rule.name,
-        arn=context.alarm_topic_arn,
+        arn=topic,
         input_transformer=cloudwatch.EventTargetInputTransformerArgs(
             input_paths=dict(shows),
             # EventBridge puts the values where their names stand between angle brackets.

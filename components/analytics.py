@@ -17,7 +17,6 @@ import pulumi
 from pulumi_aws import secretsmanager
 
 from components import application_alarms, authorities, own_database, secret_environment, setup_job
-from components.alarm import Severity
 from components.analytics_content import DASHBOARDS, content
 from components.application import Application, ApplicationArgs
 from components.application_alarms import ApplicationAlarmsArgs
@@ -29,6 +28,7 @@ from components.reach import Port
 from components.secret_environment import SecretEnvironment
 from components.secrets import Secrets, generated_password
 from components.setup_job import SetupJob, SetupJobArgs
+from components.severity import Severity
 
 _PORT = 3000
 # The image's programs are readable for everybody.

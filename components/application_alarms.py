@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
+from components.severity import Severity
 
 # Of the limit: beyond it the kernel ends the program.
 _MEMORY_PERCENT = 90

@@ -13,16 +13,12 @@ from enum import StrEnum
 import pulumi
 from pulumi_aws import ec2, mq, secretsmanager
 
-from components import aws_facts, encryption, ingress
-from components.alarm import Severity, alarm
+from components import aws_facts, broker_alarms, encryption, ingress
 from components.context import Context
 from components.secrets import Secrets, generated_password
 
 PORT = 5671
 _ADMINISTRATOR = "platform"
-# RabbitMQ blocks publishers at this share of the memory (its default vm_memory_high_watermark); we hear of it earlier.
-_WATERMARK, _WARN_AT = 0.4, 0.8
-_GIB = 1024**3
 
 
 class Deployment(StrEnum):
@@ -36,8 +32,8 @@ class Deployment(StrEnum):
 class BrokerArgs:
     """``subnet_ids`` are the data subnets; a single instance uses the first.
 
-    ``services`` get a login each, and ``clients`` are the security groups that may connect, by name. ``version`` may
-    be an upgrade, like ``3.12 -> 3.13``.
+    ``services`` get a login each, and ``clients`` are the security groups that may connect, by name. Somebody is told
+    of the dead letters of ``queues``. ``version`` may be an upgrade, like ``3.12 -> 3.13``.
     """
 
     version: str
@@ -45,6 +41,7 @@ class BrokerArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     clients: Mapping[str, pulumi.Input[str]]
     services: Sequence[str]
+    queues: Sequence[str]
     instance_type: str
     deployment: Deployment
 
@@ -132,7 +129,14 @@ class Broker(pulumi.ComponentResource):
             )
             for service in args.services
         }
-        self._alarms(broker, aws_facts.BROKER_CLASSES.find(args.instance_type).memory_gib)
+        broker_alarms.make(
+            name,
+            broker.broker_name,
+            queues=args.queues,
+            memory_gib=aws_facts.BROKER_CLASSES.find(args.instance_type).memory_gib,
+            context=context,
+            opts=child,
+        )
         self.register_outputs({"address": self.address})
 
     def _security_group(self, args: BrokerArgs) -> ec2.SecurityGroup:
@@ -155,70 +159,6 @@ class Broker(pulumi.ComponentResource):
                     opts=self._child,
                 )
         return group
-
-    def _alarms(self, broker: mq.Broker, memory_gib: float) -> None:
-        page, ticket = Severity.PAGE, Severity.TICKET
-        memory = memory_gib * _GIB * _WATERMARK * _WARN_AT
-        for role, says, runbook, metric, severity, above, below in (
-            (
-                "memory",
-                "The broker is close to blocking publishers.",
-                "broker_memory_alarm",
-                "RabbitMQMemUsed",
-                page,
-                memory,
-                None,
-            ),
-            (
-                "disk",
-                "The broker is close to its free-disk limit, at which it blocks publishers.",
-                "broker_memory_alarm",
-                "RabbitMQDiskFree",
-                page,
-                None,
-                5 * _GIB,
-            ),
-            (
-                "backlog",
-                "Messages pile up: consumers are slow or gone.",
-                "notification_backlog",
-                "MessageReadyCount",
-                ticket,
-                10_000,
-                None,
-            ),
-            (
-                "unacknowledged",
-                "Consumers take messages and do not finish them.",
-                "notification_backlog",
-                "MessageUnacknowledgedCount",
-                ticket,
-                1_000,
-                None,
-            ),
-            (
-                "consumers",
-                "Nobody takes messages.",
-                "notification_backlog",
-                "ConsumerCount",
-                page,
-                None,
-                1,
-            ),
-        ):
-            alarm(
-                f"{self._name}-{role}",
-                context=self._context,
-                says=says,
-                runbook=runbook,
-                namespace="AWS/AmazonMQ",
-                metric=metric,
-                dimensions={"Broker": broker.broker_name},
-                above=above,
-                below=below,
-                severity=severity,
-                opts=self._child,
-            )
 
 
 def _amqps(endpoints: Sequence[str] | None) -> str:

@@ -14,9 +14,10 @@ import pulumi
 from pulumi_aws import cloudwatch, ec2, elasticache, kms, secretsmanager
 
 from components import aws_facts, encryption, ingress
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
 from components.secrets import Secrets, generated_password
+from components.severity import Severity
 
 PORT = 6379
 ENGINE = "valkey"

@@ -13,9 +13,10 @@ from typing import Any
 import pulumi
 from pulumi_aws import cloudwatch
 
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.canary_spec import CANARY, STABLE, CanarySpec, error_rate
 from components.context import Context
+from components.severity import Severity
 
 _RUNBOOK = "canary_abort"
 _PERIODS = 2
@@ -40,6 +41,7 @@ def any_of(names: list[str]) -> str:
 
 def make(name: str, watched: Watched, *, context: Context, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     """All alarms of a canary and of its service's stable side; returns the ARN of the one that ends the canary."""
+    page = context.topic(Severity.PAGE, f"the canary's alarm {name!r}")
     canary = [_errors(name, watched, context, opts), *_others(name, watched, context, opts)]
     ending = cloudwatch.CompositeAlarm(
         name,
@@ -48,9 +50,9 @@ def make(name: str, watched: Watched, *, context: Context, opts: pulumi.Resource
         alarm_description=f"The canary of {watched.spec.service} is bad and is taken back. "
         f"Runbook: runbooks/{_RUNBOOK}.md",
         alarm_rule=pulumi.Output.all(*(each.name for each in canary)).apply(any_of),
-        alarm_actions=[_topic(context)],
-        ok_actions=[_topic(context)],
-        tags=_tags(name, context),
+        alarm_actions=[page],
+        ok_actions=[page],
+        tags=_tags(name, context, Severity.PAGE),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=canary)),
     )
     return ending.arn
@@ -58,6 +60,7 @@ def make(name: str, watched: Watched, *, context: Context, opts: pulumi.Resource
 
 def _errors(name: str, watched: Watched, context: Context, opts: pulumi.ResourceOptions) -> cloudwatch.MetricAlarm:
     limits = watched.spec.limits
+    ticket = context.topic(Severity.TICKET, f"the canary's alarm {name!r}")
     queries: Any = error_rate(limits, watched.dimensions(CANARY))
     return cloudwatch.MetricAlarm(
         f"{name}-errors",
@@ -69,9 +72,9 @@ def _errors(name: str, watched: Watched, context: Context, opts: pulumi.Resource
         comparison_operator="GreaterThanThreshold",
         threshold=limits.error_percent,
         treat_missing_data="notBreaching",
-        alarm_actions=[_topic(context)],
-        ok_actions=[_topic(context)],
-        tags={**_tags(name, context), "Severity": Severity.TICKET},
+        alarm_actions=[ticket],
+        ok_actions=[ticket],
+        tags=_tags(name, context, Severity.TICKET),
         opts=opts,
     )
 
@@ -131,11 +134,5 @@ def _others(
     return [found for role, found in made.items() if not role.startswith(STABLE)]
 
 
-def _topic(context: Context) -> pulumi.Input[str]:
-    if context.alarm_topic_arn is None:
-        raise ValueError("the canary's alarms have no topic to go to; give it a context with alarm_topic_arn")
-    return context.alarm_topic_arn
-
-
-def _tags(name: str, context: Context) -> dict[str, str]:
-    return {**context.tags(name), "Runbook": _RUNBOOK, "Severity": Severity.PAGE}
+def _tags(name: str, context: Context, severity: Severity) -> dict[str, str]:
+    return {**context.tags(name), "Runbook": _RUNBOOK, "Severity": severity}

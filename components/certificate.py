@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import acm, route53
 
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
+from components.severity import Severity
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{4,253}}$){_LABEL}(?:\.{_LABEL})+")

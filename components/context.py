@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
 from components import iam
 from components.board import Board
+from components.severity import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,16 @@ class Context:
     protected: bool
     """Stateful resources refuse to be deleted; an environment that is to go is first made unprotected."""
     log_retention_days: int
-    alarm_topic_arn: pulumi.Input[str] | None = None
-    """Where an alarm goes when it fires and when it clears; only what makes the topic does without it."""
+    alarm_topics: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Where an alarm goes when it fires and when it clears; only what makes the topics does without them."""
     board: Board | None = None
     """What the environment's dashboard shows; alarms put themselves on it."""
+
+    def topic(self, severity: Severity, about: str) -> pulumi.Input[str]:
+        """Where an alarm ``about`` something goes. Raises ValueError without a topic: what tells nobody is no alarm."""
+        if severity not in self.alarm_topics:
+            raise ValueError(f"{about} has no topic to go to; give its component a context with alarm_topics")
+        return self.alarm_topics[severity]
 
     @property
     def place(self) -> pulumi.Output[Place]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
+from components.severity import Severity
 
 _GIB = 1024**3
 

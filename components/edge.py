@@ -22,10 +22,11 @@ import pulumi
 from pulumi_aws import cloudfront, route53
 
 from components import aws_facts, edge_logs, edge_policies
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.certificate import check_host
 from components.context import Context
 from components.edge_behaviours import APPLICATION, behaviours, failover
+from components.severity import Severity
 from components.static_site import RELEASES, StaticSite
 
 _REGION = aws_facts.CLOUDFRONT_REGION

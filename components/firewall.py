@@ -19,10 +19,11 @@ import pulumi
 from pulumi_aws import cloudwatch, wafv2
 
 from components import aws_facts, encryption
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
 from components.edge_logs import log_policy
 from components.firewall_rules import NAMES, NO_SETS, RATES, Does, Profile, Rule, rules, units
+from components.severity import Severity
 
 _REGION, _SCOPE = aws_facts.CLOUDFRONT_REGION, "CLOUDFRONT"
 # AWS WAF Developer Guide, "Sending web ACL traffic logs to a CloudWatch Logs log group": the name must start so.

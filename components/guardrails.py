@@ -14,6 +14,7 @@ from pulumi_aws import accessanalyzer, budgets, ebs, ec2, guardduty, s3
 
 from components.alarm import notice
 from components.context import Context
+from components.severity import Severity
 
 # GuardDuty User Guide, "Severity levels of GuardDuty findings": 7.0 and above is high or critical.
 _SEVERE = 7
@@ -104,7 +105,6 @@ class Guardrails(pulumi.ComponentResource):
         return detector.id
 
     def _budget(self, limit: int) -> None:
-        topic = self._context.alarm_topic_arn
         budgets.Budget(
             self._name,
             name=f"{self._context.environment}-monthly",
@@ -118,7 +118,7 @@ class Guardrails(pulumi.ComponentResource):
                     threshold=percent,
                     threshold_type="PERCENTAGE",
                     notification_type=kind,
-                    subscriber_sns_topic_arns=[topic] if topic else None,
+                    subscriber_sns_topic_arns=[self._context.topic(Severity.TICKET, "the budget")],
                 )
                 for kind, percent in (("ACTUAL", _ACTUAL), ("FORECASTED", _FORECAST))
             ],

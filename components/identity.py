@@ -21,7 +21,6 @@ from pulumi_aws import secretsmanager
 
 from components import application_alarms, authorities, own_database, secret_environment, setup_job
 from components import realm as realm_document
-from components.alarm import Severity
 from components.application import Application, ApplicationArgs
 from components.application_alarms import ApplicationAlarmsArgs
 from components.application_pod import Prepared, Probes
@@ -33,6 +32,7 @@ from components.realm import RealmArgs
 from components.secret_environment import SecretEnvironment
 from components.secrets import Secrets, generated_password
 from components.setup_job import SetupJob, SetupJobArgs
+from components.severity import Severity
 
 # Keycloak documentation, "Configuring Keycloak" and "Configuring distributed caches": ports.
 _HTTP, _MANAGEMENT, _CLUSTER, _CLUSTER_ALIVE = 8080, 9000, 7800, 57800

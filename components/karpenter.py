@@ -18,11 +18,12 @@ from pulumi_aws import cloudwatch, sqs
 from pulumi_aws import iam as aws_iam
 
 from components import encryption
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
 from components.karpenter_policy import controller_policy
 from components.pod_identity import pod_identity
 from components.queues import queue
+from components.severity import Severity
 
 CHART, CHART_VERSION = "oci://public.ecr.aws/karpenter/karpenter", "1.14.0"
 _NAME, _NAMESPACE = "karpenter", "karpenter"

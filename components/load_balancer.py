@@ -16,8 +16,9 @@ import pulumi
 from pulumi_aws import ec2, lb, s3
 
 from components import iam, ingress, private_bucket
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context, Place
+from components.severity import Severity
 
 _HTTPS = 443
 # TLS 1.2 and 1.3 with forward secrecy and authenticated ciphers (Application Load Balancer Guide, "Security policies").

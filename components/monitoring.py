@@ -1,8 +1,8 @@
 """What Prometheus and Grafana are told about the services: whom to ask, which rules to keep, what to draw.
 
 It owns the PodMonitor, which finds every process of the platform by its labels and asks its ``/metrics``; the network
-rule that lets Prometheus, and nobody else, in; the rules of the objectives; and their dashboard. Prometheus itself
-comes with the operators.
+rule that lets Prometheus, and nobody else, in; the rules of objectives and alerts; and their dashboard. Prometheus
+itself comes with the operators.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import pod, reach
+from components.alert import Alert, groups
 from components.grafana import objectives_dashboard
 from components.operator_values import DASHBOARD_LABEL
 from components.slo import Objective, rules
@@ -31,6 +32,7 @@ class MonitoringArgs:
 
     namespace: pulumi.Input[str]
     objectives: Sequence[Objective]
+    alerts: Sequence[Alert]
     runbooks: str
 
     def __post_init__(self) -> None:
@@ -39,12 +41,15 @@ class MonitoringArgs:
         names = [each.name for each in self.objectives]
         if len(set(names)) != len(names):
             raise ValueError(f"objectives are named {', '.join(names)}; each needs a name of its own")
+        named = [each.name for each in self.alerts]
+        if len(set(named)) != len(named):
+            raise ValueError(f"alerts are named {', '.join(named)}; each needs a name of its own")
         if not self.runbooks.startswith("https://"):
             raise ValueError(f"runbooks is {self.runbooks!r}; name where they are read, with https://")
 
 
 class Monitoring(pulumi.ComponentResource):
-    """A PodMonitor, its network rule, a PrometheusRule of the objectives, and their Grafana dashboard."""
+    """A PodMonitor, its network rule, a PrometheusRule, and the objectives' Grafana dashboard."""
 
     def __init__(self, name: str, args: MonitoringArgs, *, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:observability:Monitoring", name, None, opts)
@@ -83,11 +88,16 @@ class Monitoring(pulumi.ComponentResource):
             opts=child,
         )
         k8s.apiextensions.CustomResource(
-            f"{name}-objectives",
+            f"{name}-rules",
             api_version="monitoring.coreos.com/v1",
             kind="PrometheusRule",
-            metadata=meta("objectives"),
-            spec={"groups": rules(args.objectives, runbooks=args.runbooks)},
+            metadata=meta("rules"),
+            spec={
+                "groups": [
+                    *rules(args.objectives, runbooks=args.runbooks),
+                    *groups(args.alerts, runbooks=args.runbooks),
+                ]
+            },
             opts=child,
         )
         k8s.core.v1.ConfigMap(

@@ -1,12 +1,15 @@
-"""Where alarms go: one encrypted topic, to which only AWS's own watchers may publish, on behalf of this account."""
+"""Where alarms go: encrypted topics, to which only AWS's own watchers may publish, on behalf of this account."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
-from pulumi_aws import sns
+from pulumi_aws import kms, sns
 
 from components import encryption, iam
 from components.context import Context
+from components.severity import Severity
 
 # Alarms, findings that EventBridge passes on, and budgets.
 _PUBLISHERS = ("budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com")
@@ -29,14 +32,17 @@ def topic_policy(topic: str, account_id: str) -> str:
 
 
 class OnCall(pulumi.ComponentResource):
-    """The topic that alarms are sent to. People and tools subscribe to it by hand: an address is personal data."""
+    """The topics that alarms are sent to, one a severity: a pager hears one of them, a list of tickets the other.
 
-    topic_arn: pulumi.Output[str]
+    People and tools subscribe by hand: an address is personal data.
+    """
+
+    topic_arns: Mapping[str, pulumi.Output[str]]
 
     def __init__(
         self, name: str, *, context: Context, region: str | None = None, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """An alarm reaches a topic of its own Region only: ``region`` is where the alarms are, if elsewhere."""
+        """An alarm reaches topics of its own Region only: ``region`` is where the alarms are, if elsewhere."""
         super().__init__("platform:observability:OnCall", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         key = encryption.key(
@@ -47,6 +53,11 @@ class OnCall(pulumi.ComponentResource):
             region=region,
             opts=child,
         )
+        self.topic_arns = {severity: self._topic(f"{name}-{severity}", key, context, region) for severity in Severity}
+        self.register_outputs({"topic_arns": self.topic_arns})
+
+    def _topic(self, name: str, key: kms.Key, context: Context, region: str | None) -> pulumi.Output[str]:
+        child = pulumi.ResourceOptions(parent=self)
         topic = sns.Topic(name, kms_master_key_id=key.key_id, region=region, tags=context.tags(name), opts=child)
         sns.TopicPolicy(
             name,
@@ -55,5 +66,4 @@ class OnCall(pulumi.ComponentResource):
             policy=pulumi.Output.all(topic.arn, context.account_id).apply(lambda known: topic_policy(*known)),
             opts=child,
         )
-        self.topic_arn = topic.arn
-        self.register_outputs({"topic_arn": self.topic_arn})
+        return topic.arn

@@ -6,6 +6,7 @@ is switched off.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import pulumi
 
 from components import iam
 from components.context import Place
+from components.severity import Severity
 
 Values = dict[str, Any]
 # The Kubernetes documentation, "Pod Security Standards": what *restricted* asks of a pod and of its containers.
@@ -38,7 +40,7 @@ class Site:
     vpc_id: pulumi.Input[str]
     region: str
     production: bool
-    alarm_topic_arn: pulumi.Input[str]
+    alarm_topics: Mapping[str, pulumi.Input[str]]
 
     @property
     def replicas(self) -> int:
@@ -162,13 +164,16 @@ def alerting(site: Site) -> Values:
     told = "{{ .CommonAnnotations.summary }} Runbook: {{ .CommonAnnotations.runbook_url }}"
     return {
         "route": {
-            "receiver": "on-call",
+            "receiver": Severity.TICKET,
             "group_by": ["alertname", "slo", "severity"],
             "group_wait": "30s",
             "group_interval": "5m",
             "repeat_interval": "4h",
             # It fires always, for whoever watches that Prometheus lives.
-            "routes": [{"receiver": "nobody", "matchers": ['alertname =~ "Watchdog|InfoInhibitor"']}],
+            "routes": [
+                {"receiver": "nobody", "matchers": ['alertname =~ "Watchdog|InfoInhibitor"']},
+                {"receiver": Severity.PAGE, "matchers": [f'severity = "{Severity.PAGE}"']},
+            ],
         },
         "inhibit_rules": [
             {
@@ -179,18 +184,21 @@ def alerting(site: Site) -> Values:
         ],
         "receivers": [
             {"name": "nobody"},
-            {
-                "name": "on-call",
-                "sns_configs": [
-                    {
-                        "topic_arn": site.alarm_topic_arn,
-                        "sigv4": {"region": site.region},
-                        "send_resolved": True,
-                        "subject": "{{ .Status }}: {{ .CommonLabels.alertname }} {{ .CommonLabels.slo }}",
-                        "message": told,
-                    }
-                ],
-            },
+            *(
+                {
+                    "name": severity,
+                    "sns_configs": [
+                        {
+                            "topic_arn": topic,
+                            "sigv4": {"region": site.region},
+                            "send_resolved": True,
+                            "subject": "{{ .Status }}: {{ .CommonLabels.alertname }} {{ .CommonLabels.slo }}",
+                            "message": told,
+                        }
+                    ],
+                }
+                for severity, topic in site.alarm_topics.items()
+            ),
         ],
     }
 

@@ -15,9 +15,10 @@ from pulumi_aws import cloudwatch, kms, sfn, sqs
 from pulumi_aws import iam as aws_iam
 
 from components import encryption, iam, saga_definition
-from components.alarm import Severity, alarm
+from components.alarm import alarm
 from components.context import Context
 from components.queues import queue
+from components.severity import Severity
 
 # Seconds. A command is hidden while it is worked on; the worker extends this with every heartbeat.
 _VISIBILITY = 60

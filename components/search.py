@@ -16,7 +16,6 @@ import pulumi
 from pulumi_aws import secretsmanager
 
 from components import application_alarms, setup_job
-from components.alarm import Severity
 from components.application import Application, ApplicationArgs, Volume
 from components.application_alarms import ApplicationAlarmsArgs
 from components.application_pod import Probes
@@ -27,6 +26,7 @@ from components.search_schema import COLLECTIONS, schema
 from components.secret_environment import SecretEnvironment
 from components.secrets import Secrets
 from components.setup_job import SetupJob, SetupJobArgs
+from components.severity import Severity
 
 # Typesense documentation, "Server configuration" and "High availability".
 _API, _PEERING = 8108, 8107

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.alarm import Severity
+from components.alert import rule
+from components.severity import Severity
 
 # Burn rate, long window, short window, what to do.
 BURNS: tuple[tuple[float, str, str, Severity], ...] = (
@@ -90,12 +91,11 @@ def _alert(
 ) -> dict[str, Any]:
     chosen = f'{{slo="{objective.name}"}}'
     limit = f"{rate:g} * {objective.budget:g}"
-    return {
-        "alert": f"ErrorBudgetBurn{rate:g}".replace(".", "_"),
-        "expr": f"{recorded(long)}{chosen} > {limit} and {recorded(short)}{chosen} > {limit}",
-        "labels": {"slo": objective.name, "severity": str(severity), "owner": "on-call"},
-        "annotations": {
-            "summary": f"{objective.says} The month's room for errors is used up {rate:g} times too fast.",
-            "runbook_url": f"{runbooks}/{objective.runbook}.md",
-        },
-    }
+    return rule(
+        f"ErrorBudgetBurn{rate:g}".replace(".", "_"),
+        f"{recorded(long)}{chosen} > {limit} and {recorded(short)}{chosen} > {limit}",
+        severity,
+        f"{objective.says} The month's room for errors is used up {rate:g} times too fast.",
+        f"{runbooks}/{objective.runbook}.md",
+        slo=objective.name,
+    )

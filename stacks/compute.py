@@ -79,7 +79,7 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
                 vpc_id=foundation.network.vpc_id,
                 region=foundation.context.region,
                 production=settings.production,
-                alarm_topic_arn=foundation.on_call.topic_arn,
+                alarm_topics=foundation.on_call.topic_arns,
             ),
             context=foundation.context,
             opts=on_cluster,

@@ -16,6 +16,7 @@ from components.database import Database, DatabaseArgs
 from components.rotation import Rotator
 from stacks.compute import Compute
 from stacks.foundation import Foundation
+from stacks.messaging import SUBSCRIPTIONS
 from stacks.processes import PROCESSES
 from stacks.settings import OWNERS, SERVICES, CacheNodes, OwnerName, PlatformSettings, ServiceName
 
@@ -51,6 +52,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute) 
                 subnet_ids=foundation.network.data_subnet_ids,
                 clients=clients,
                 services=SERVICES,
+                queues=[each.queue for each in SUBSCRIPTIONS],
                 instance_type=settings.broker.instance_type,
                 deployment=settings.broker.deployment,
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -40,9 +41,9 @@ _FIRST, _PLACES = 100, 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WayIn:
-    """``alarm_topic_arn`` is the topic in us-east-1, where alarms of what has no Region are."""
+    """``alarm_topics`` are the topics in us-east-1, where alarms of what has no Region are."""
 
-    alarm_topic_arn: pulumi.Output[str]
+    alarm_topics: Mapping[str, pulumi.Output[str]]
     zone: HostedZone
     balancer: LoadBalancer
     firewall: Firewall
@@ -64,7 +65,7 @@ def build(
     """Everything between a visitor and a pod; ``callers`` is the prefix list of CloudFront's addresses."""
     here, domain = foundation.context, settings.edge.domain
     abroad = OnCall("on-call-global", context=here, region=aws_facts.CLOUDFRONT_REGION)
-    there = replace(here, alarm_topic_arn=abroad.topic_arn)
+    there = replace(here, alarm_topics=abroad.topic_arns)
     zone = HostedZone("names", domain, context=here)
     certificate = Certificate(
         "certificate",
@@ -132,7 +133,7 @@ def build(
         for number, (service, entry) in enumerate(serving())
     }
     return WayIn(
-        alarm_topic_arn=abroad.topic_arn,
+        alarm_topics=abroad.topic_arns,
         zone=zone,
         balancer=balancer,
         firewall=firewall,

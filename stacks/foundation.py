@@ -30,9 +30,9 @@ class Foundation:
 
 
 def build(settings: PlatformSettings, context: Context) -> Foundation:
-    """The network, the image repositories, the secrets' key, and the topic that every later alarm uses."""
+    """The network, the image repositories, the secrets' key, and the topics that every later alarm uses."""
     on_call = OnCall("on-call", context=context)
-    context = replace(context, alarm_topic_arn=on_call.topic_arn, board=Board())
+    context = replace(context, alarm_topics=on_call.topic_arns, board=Board())
     network = Network(
         "network",
         NetworkArgs(

@@ -1,4 +1,4 @@
-"""How the environment is seen: objectives and their alerts on the cluster, and the dashboard of every alarm."""
+"""How the environment is seen: objectives and alerts on the cluster, and the dashboard of every alarm."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pulumi
 
 from components.dashboard import Dashboard
 from components.monitoring import Monitoring, MonitoringArgs
+from stacks.alerts import ALERTS
 from stacks.compute import Compute
 from stacks.foundation import Foundation
 from stacks.objectives import OBJECTIVES
@@ -19,6 +20,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute) 
         MonitoringArgs(
             namespace=compute.namespace.name,
             objectives=OBJECTIVES,
+            alerts=ALERTS,
             # Where people read what is merged.
             runbooks=f"https://github.com/{settings.delivery.repository}/blob/main/runbooks",
         ),

@@ -67,10 +67,10 @@ class Outputs:
     """The role that pipelines take to deploy."""
     incident_role_arn: Text
     """The role that the person on call takes."""
-    alarm_topic_arn: Text
-    """Where alarms go; on-call subscribes."""
-    global_alarm_topic_arn: Text
-    """Where alarms of CloudFront, its firewall and its certificate go, in us-east-1."""
+    alarm_topic_arns: ByName
+    """Where alarms go, by severity: a pager subscribes to `page`, a list of tickets to `ticket`."""
+    global_alarm_topic_arns: ByName
+    """The same for alarms of CloudFront, its firewall and its certificate, in us-east-1."""
     domain: str
     """The name under which visitors come."""
     name_servers: pulumi.Input[Any]

@@ -8,7 +8,7 @@ from functools import partial
 
 import asyncpg
 
-from services.booking.adapters import cancellations, sweeper, waiting_list
+from services.booking.adapters import audit, cancellations, sweeper, waiting_list
 from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.handlers import orders, refunds
@@ -49,6 +49,7 @@ def loops(pool: asyncpg.Pool) -> Sequence[Loop]:
         partial(every, "sweeper", partial(sweeper.sweep, pool), sweeper.EVERY_SECONDS),
         partial(every, "offers", partial(waiting_list.offer, pool), waiting_list.EVERY_SECONDS),
         partial(every, "cancelled events", partial(cancellations.refund_cancelled, pool), cancellations.EVERY_SECONDS),
+        partial(every, "audit", partial(audit.observe, pool), audit.EVERY_SECONDS),
     ]
 
 

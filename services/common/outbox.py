@@ -14,16 +14,19 @@ from typing import Any, Protocol
 
 import asyncpg
 from opentelemetry.trace import SpanKind
+from prometheus_client import Gauge
 
 from services.common import logs, loops, telemetry
 from services.contracts import Event
 
 log = logs.get(__name__)
 
+OLDEST = Gauge("outbox_oldest_seconds", "How long the oldest message that is not published has waited")
 EVENTS, SAGA = "events", "saga"
 BATCH = 100
 LEASE_SECONDS = 30.0
 IDLE_SECONDS, FAULT_SECONDS = 0.1, 1.0
+OBSERVED_SECONDS = 15.0
 BACKOFF_SECONDS = (1.0, 300.0)
 
 
@@ -68,6 +71,15 @@ class Outbox:
     async def event(self, event: Event, **ids: str) -> uuid.UUID:
         """Record an event about ``ids``."""
         return await self.add(EVENTS, event.value, ids)
+
+
+async def observe(pool: asyncpg.Pool) -> None:
+    """Bring the gauge up to date. What is not published is few rows, and has an index."""
+    OLDEST.set(
+        await pool.fetchval(
+            "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM outbox WHERE published_at IS NULL"
+        )
+    )
 
 
 class Relay:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import asyncpg
 
 from services.common.inbox import Claim, Outcome
+from services.common.loops import every
+from services.common.runtime import Loop
 from services.common.saga_worker import Handler
 from services.contracts import Command, SagaMessage
 from services.notification import handlers
 from services.notification.adapters.limits import PostgresLimits
-from services.notification.adapters.queue import PostgresQueue
+from services.notification.adapters.queue import OBSERVED_SECONDS, PostgresQueue
 from services.notification.adapters.store import PostgresStore
 from services.notification.adapters.subscribers import PostgresSubscribers
 from services.notification.adapters.templates import Templates
@@ -28,6 +31,14 @@ def commands(pool: asyncpg.Pool) -> Mapping[Command, Handler]:
         return await handlers.send(store, message, claim)
 
     return {Command.SEND_NOTIFICATION: send}
+
+
+def loops(pool: asyncpg.Pool, notifier: Notifier, *, site: str, per_second: Mapping[Channel, float]) -> Sequence[Loop]:
+    """What the worker does beside its command."""
+    return [
+        sender(pool, notifier, site=site, per_second=per_second).run,
+        partial(every, "queue's age", PostgresQueue(pool).observe, OBSERVED_SECONDS),
+    ]
 
 
 def sender(pool: asyncpg.Pool, notifier: Notifier, *, site: str, per_second: Mapping[Channel, float]) -> Sender:

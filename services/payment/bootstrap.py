@@ -42,6 +42,7 @@ def loops(pool: asyncpg.Pool, processor: Processor) -> Sequence[Loop]:
         ("refunds", carry_out_refunds, SOON),
         ("late authentications", end_late_authentications, SOON),
         ("reconciliation", _reconcile, RARELY),
+        ("undelivered webhooks", webhooks.count_undelivered, RARELY),
     )
     return [
         partial(every, name, partial(do, pool, processor), seconds, faults=(Exception,), rest=REST)

@@ -62,6 +62,9 @@ class Processor(Protocol):
     def refunds(self, since: datetime, until: datetime) -> AsyncIterator[ProviderRefund]:
         """The refunds that were made from ``since`` to before ``until``."""
 
+    async def undelivered(self, since: datetime) -> Sequence[str]:
+        """The ids of events since then that the provider could not deliver to us, the newest hundred."""
+
 
 class Store(Protocol):
     """Payments, within one transaction. Every change is a compare-and-set."""

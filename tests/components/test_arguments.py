@@ -45,6 +45,7 @@ BROKER = BrokerArgs(
     subnet_ids=["subnet-1"],
     clients={"cluster": "sg-1"},
     services=["booking"],
+    queues=["payment.orders"],
     instance_type="mq.m7g.medium",
     deployment=Deployment.SINGLE,
 )

@@ -32,7 +32,7 @@ def test_backups_that_aws_does_not_keep_are_refused(days: int) -> None:
 
 def test_guardrails_that_can_tell_nobody_are_refused() -> None:
     with pytest.raises(ValueError, match="has no topic to go to"):
-        record(lambda: Guardrails("guardrails", BUDGET, context=replace(CONTEXT, alarm_topic_arn=None)))
+        record(lambda: Guardrails("guardrails", BUDGET, context=replace(CONTEXT, alarm_topics={})))
 
 
 def test_severe_findings_wake_somebody_and_name_the_runbook() -> None:

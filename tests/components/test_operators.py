@@ -11,11 +11,16 @@ from pulumi_aws import eks, iam
 from components import operator_values
 from components.operator_values import Site
 from components.operators import CHARTS, Chart, Operators
+from components.severity import Severity
 from scripts.local.kubernetes import crds
 from tests.support.recording import CONTEXT, PLACE, REGION, Recording, record
 
 PRODUCTION = Site(
-    cluster_name="cluster", vpc_id="vpc-1", region=REGION, production=True, alarm_topic_arn="arn:aws:sns:::on-call"
+    cluster_name="cluster",
+    vpc_id="vpc-1",
+    region=REGION,
+    production=True,
+    alarm_topics={severity: f"arn:aws:sns:::{severity}" for severity in Severity},
 )
 each_chart = pytest.mark.parametrize("name", sorted(CHARTS))
 

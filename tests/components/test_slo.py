@@ -68,12 +68,12 @@ def test_every_alert_says_where_its_runbook_is() -> None:
 
 def test_two_objectives_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="each needs a name of its own"):
-        MonitoringArgs(namespace="platform", objectives=[OBJECTIVE, OBJECTIVE], runbooks=RUNBOOKS)
+        MonitoringArgs(namespace="platform", objectives=[OBJECTIVE, OBJECTIVE], alerts=[], runbooks=RUNBOOKS)
 
 
 def test_runbooks_without_an_address_are_refused() -> None:
     with pytest.raises(ValueError, match="with https://"):
-        MonitoringArgs(namespace="platform", objectives=[OBJECTIVE], runbooks="runbooks")
+        MonitoringArgs(namespace="platform", objectives=[OBJECTIVE], alerts=[], runbooks="runbooks")
 
 
 def test_panels_of_the_dashboard_do_not_lie_on_each_other() -> None:

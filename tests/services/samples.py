@@ -60,19 +60,3 @@ def message(command: Command, order_id: str, *, method: str = "pm_card_visa", to
         order_id=order_id,
         input=SagaInput(order_id=order_id, buyer_id="buyer-1", amount=5_000, currency="eur", payment_method=method),
     )
-
-
-async def oversold(pool: asyncpg.Pool) -> list[dict[str, Any]]:
-    """Pools whose capacity is exceeded, or whose counters disagree with their holds or seats; must be empty, always."""
-    rows = await pool.fetch(
-        """SELECT p.id, p.capacity, p.held, p.sold, p.waiting, h.held AS really_held, h.sold AS really_sold
-           FROM pools p CROSS JOIN LATERAL (
-             SELECT coalesce(sum(quantity) FILTER (WHERE status = 'active'), 0) AS held,
-                    coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0) AS sold
-             FROM holds WHERE pool_id = p.id) h
-           WHERE h.held + h.sold > p.capacity OR p.held <> h.held OR p.sold <> h.sold
-              OR (p.seated AND h.held + h.sold <>
-                  (SELECT count(*) FROM seats WHERE pool_id = p.id AND hold_id IS NOT NULL))
-              OR p.waiting <> (SELECT count(*) FROM waiting_list WHERE pool_id = p.id AND status = 'waiting')"""
-    )
-    return [dict(row) for row in rows]

@@ -13,6 +13,7 @@ from pulumi.runtime import mocks, rpc, stack
 from pulumi.runtime.proto import resource_pb2
 
 from components.context import Context, Place
+from components.severity import Severity
 
 ACCOUNT, REGION = "123456789012", "eu-west-3"
 CONTEXT = Context(
@@ -24,7 +25,7 @@ CONTEXT = Context(
     production=False,
     protected=False,
     log_retention_days=7,
-    alarm_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call",
+    alarm_topics={severity: f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call-{severity}" for severity in Severity},
 )
 
 PLACE = Place(environment=CONTEXT.environment, region=REGION, account_id=ACCOUNT, partition="aws")

@@ -16,7 +16,8 @@ MANAGER = "local-platform"
 NODE_GRACE = 20.0  # seconds; the agent gives pods five of them
 
 # What the loops beside the node may do. `external_secrets` syncs the objects of its API group to Secrets, and restarts
-# what reads them; `storage` makes the volumes that are claimed.
+# what reads them; `storage` makes the volumes that are claimed; `monitoring` reads what Prometheus is to do, and is
+# Prometheus when that looks for pods.
 _RULES: dict[str, list[Object]] = {
     "external-secrets": [
         {
@@ -49,6 +50,14 @@ _RULES: dict[str, list[Object]] = {
             "verbs": ["get", "list", "watch", "create", "delete"],
         },
         {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["get", "list", "watch"]},
+    ],
+    "monitoring": [
+        {
+            "apiGroups": ["monitoring.coreos.com"],
+            "resources": ["podmonitors", "prometheusrules"],
+            "verbs": ["get", "list", "watch"],
+        },
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
     ],
 }
 

@@ -79,7 +79,7 @@ class ControlPlane:
         return self.pki / "ca.crt"
 
     def kubeconfig(self, user: str = "admin") -> Path:
-        """The kubeconfig of ``admin``, ``node``, ``external-secrets``, ``storage`` or one of its own parts."""
+        """The kubeconfig of ``admin``, ``node``, of a loop beside it (`cluster`), or of one of its own parts."""
         return self.folder / f"{user}.kubeconfig"
 
     def prepare(self) -> None:
@@ -103,6 +103,7 @@ class ControlPlane:
             "node": (f"system:node:{NODE}", "system:nodes"),
             "external-secrets": ("external-secrets", None),
             "storage": ("storage", None),
+            "monitoring": ("monitoring", None),
             "controller-manager": ("system:kube-controller-manager", None),
             "scheduler": ("system:kube-scheduler", None),
         }

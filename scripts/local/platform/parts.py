@@ -17,6 +17,7 @@ from scripts.deployment import ROOT
 from scripts.local.cloud import data_plane, running
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
+from scripts.local.monitoring import prometheus as monitoring
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
@@ -39,10 +40,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Everything that is started before the program runs. ``parts`` depend on nothing; the cluster follows them."""
+    """Everything that is started before the program runs. ``parts`` depend on nothing; the cluster follows them, and
+    ``monitoring`` looks at all.
+    """
 
     parts: list[Part]
     cluster: Cluster
+    monitoring: Server
     record: Record
 
 
@@ -55,6 +59,7 @@ def plan(layout: Layout, block: str) -> Platform:
     plane = ControlPlane.on_free_ports(layout.folder / "kubernetes", kubernetes.obtain(_nothing), block)
     plane.prepare()
 
+    prometheus = monitoring.create(layout.folder / "prometheus", f"{block}.0.13")
     stripe = _stand_in(layout, "stripe", f"{block}.0.20", "Stripe (stand-in)", "--state", "stripe.json")
     novu = _stand_in(layout, "novu", f"{block}.0.21", "Novu (stand-in)")
     issuer = _stand_in(layout, "issuer", f"{block}.0.22", "OIDC issuer (stand-in)", "--key", "issuer.json")
@@ -104,10 +109,21 @@ def plan(layout: Layout, block: str) -> Platform:
         stripe,
         novu,
         issuer,
+        Part(prometheus.server, prometheus.ready, "Prometheus", prometheus.url),
         Part(cloud, ready.exists, "AWS (simulated)", ""),
     ]
     return Platform(
         parts=started,
+        monitoring=Server(
+            name="monitoring",
+            command=[
+                *(sys.executable, "-m", "scripts.local.monitoring", "--cloud", str(cloud_folder)),
+                *("--kubeconfig", str(plane.kubeconfig("monitoring")), "--folder", str(prometheus.folder)),
+                *("--prometheus", prometheus.url),
+            ],
+            log=layout.folder / "monitoring" / "monitoring.log",
+            env={"SSL_CERT_FILE": str(authority.bundle)},
+        ),
         cluster=Cluster(plane=plane, images=layout.images, region=REGION, ca_bundle=authority.bundle),
         record=Record(
             code=code(),
@@ -120,6 +136,7 @@ def plan(layout: Layout, block: str) -> Platform:
                 "node": "Kubernetes node",
                 "external-secrets": "external-secrets (stand-in)",
                 "storage": "storage driver (stand-in)",
+                "monitoring": "alarms and Prometheus' operator (stand-in)",
             },
         ),
     )

@@ -11,6 +11,7 @@ PACKAGES = {
     "redis-server": "redis-server",
     "rabbitmq-server": "rabbitmq-server",
     "etcd": "etcd-server",
+    "prometheus": "prometheus",
     "unshare": "util-linux",
 }
 

@@ -126,7 +126,10 @@ def create_app(state: Path | None = None, webhooks: dict[str, str] | None = None
         return JSONResponse(body)
 
     async def list_events(request: Request) -> Response:
-        return _page(request, ledger.events)
+        wanted, found = request.query_params.get("delivery_success"), ledger.events
+        if wanted is not None:
+            found = [event for event in found if (event["pending_webhooks"] == 0) == (wanted == "true")]
+        return _page(request, _selected(request, found))
 
     async def add_endpoint(request: Request) -> Response:
         params = parameters((await request.body()).decode())

@@ -100,7 +100,7 @@ class Books:
             "created": int(time.time()),
             "data": {"object": dict(subject)},
             "livemode": False,
-            "pending_webhooks": 1,
+            "pending_webhooks": 0,
             "request": {"id": None, "idempotency_key": None},
             "type": kind,
         }

@@ -33,6 +33,7 @@ class Deliverer:
 
     def announce(self, event: dict[str, Any]) -> None:
         """Deliver ``event`` in the background, as often and as late as the faults say."""
+        event["pending_webhooks"] = len(self.endpoints)
         for url, secret in self.endpoints.items():
             for _ in range(max(1, self._faults.duplicate_webhooks)):
                 delay = random.uniform(0, 0.5) if self._faults.reorder_webhooks else 0.0
@@ -51,6 +52,8 @@ class Deliverer:
             }
             try:
                 if (await self._client.post(url, content=payload, headers=headers)).is_success:
+                    # Repetitions of a delivery count once.
+                    event["pending_webhooks"] = max(0, event["pending_webhooks"] - 1)
                     return
             except httpx.HTTPError:
                 continue

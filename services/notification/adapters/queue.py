@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import asyncpg
+from prometheus_client import Gauge
 
 from services.notification import domain
 from services.notification.domain import Report, Status
@@ -14,6 +16,9 @@ from services.notification.workflows.model import Channel
 
 # Longer than an attempt may take: three seconds of retries, ten of the last one.
 LEASE_SECONDS = 60.0
+
+OLDEST_DUE = Gauge("notification_oldest_due_seconds", "How long the delivery that is due the longest has waited")
+OBSERVED_SECONDS: Final = 15.0
 
 # Members of a digest follow the delivery that leads it, and are never leased themselves.
 _LEASE = """
@@ -37,6 +42,15 @@ class PostgresQueue:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+
+    async def observe(self) -> None:
+        """Bring the gauge up to date."""
+        OLDEST_DUE.set(
+            await self._pool.fetchval(
+                """SELECT greatest(0, coalesce(extract(epoch FROM now() - min(due_at)), 0)) FROM deliveries
+                   WHERE digest_id IS NULL AND status IN ('pending', 'sending')"""
+            )
+        )
 
     async def lease(self, limit: int) -> list[Leased]:
         """Lease what is due, and gather what the digests among it hold."""

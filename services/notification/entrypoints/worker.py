@@ -17,9 +17,9 @@ def main() -> None:
         "notification",
         settings,
         bootstrap.commands,
-        beside=lambda pool: [
-            bootstrap.sender(pool, notifier, site=settings.site_url, per_second=settings.notification_per_second).run
-        ],
+        beside=lambda pool: bootstrap.loops(
+            pool, notifier, site=settings.site_url, per_second=settings.notification_per_second
+        ),
     )
     runtime.serve("notification", settings, runtime.application("notification worker", lifespan))
 

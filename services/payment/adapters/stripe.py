@@ -155,6 +155,11 @@ class StripeProcessor:
         async for each in self._pages(self._api.refunds.list_async, _window(since, until)):
             yield objects.refund(each)
 
+    async def undelivered(self, since: datetime) -> list[str]:
+        """The events whose webhooks failed or are still tried, one page of them."""
+        terms: Any = {"created": {"gte": int(since.timestamp())}, "delivery_success": False, "limit": 100}
+        return [event.id for event in (await self._settled(partial(self._api.events.list_async, terms))).data]
+
     async def _pages(self, call: Callable[..., Awaitable[Any]], terms: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         after: dict[str, str] = {}
         while True:

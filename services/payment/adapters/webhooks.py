@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
+from prometheus_client import Gauge
 from pydantic import BaseModel
 
 from services.contracts import Id
+from services.payment.ports import Processor
+
+UNDELIVERED = Gauge("payment_webhooks_undelivered", "Events that the provider could not deliver, nor anybody replay")
+_LOOKED_BACK = timedelta(days=1)
 
 Follow = Callable[[str, Sequence[str]], Awaitable[None]]
 
@@ -77,3 +83,15 @@ async def follow_up(pool: asyncpg.Pool, follow: Follow) -> int:
     if failed:
         raise failed[0]
     return settled
+
+
+async def count_undelivered(pool: asyncpg.Pool, processor: Processor) -> None:
+    """Bring the gauge up to date. What was replayed is recorded here, though the provider still calls it failed."""
+    failed = await processor.undelivered(datetime.now(UTC) - _LOOKED_BACK)
+    UNDELIVERED.set(
+        await pool.fetchval(
+            "SELECT count(*) FROM unnest($1::text[]) AS failed (id) "
+            "WHERE NOT EXISTS (SELECT FROM webhook_events w WHERE w.id = failed.id)",
+            failed,
+        )
+    )

@@ -18,7 +18,8 @@ EVENTCTL = Path(sys.executable).with_name("eventctl")
 
 def test_everything_that_the_platform_needs_is_looked_for() -> None:
     names = {finding.name for finding in doctor.examine()}
-    assert names >= {"python", "pulumi", "kubernetes", "postgres", "redis-server", "rabbitmq-server", "etcd", "disk"}
+    servers = {"postgres", "redis-server", "rabbitmq-server", "etcd", "prometheus"}
+    assert names >= {"python", "pulumi", "kubernetes", *servers, "disk"}
 
 
 def test_what_is_missing_comes_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,14 @@ import asyncpg
 import pytest
 
 from services.booking import bootstrap
+from services.booking.adapters.audit import inconsistent
 from services.booking.adapters.cancellations import refund_cancelled
 from services.booking.domain.orders import Order
 from services.booking.ticket_codes import Signer
 from services.contracts import Command, Event, EventMessage
 from tests.services.booking.conftest import People, Person
 from tests.services.booking.test_commands import carry_out
-from tests.services.samples import ORGANISER, on_sale, ordered, oversold
+from tests.services.samples import ORGANISER, on_sale, ordered
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 
@@ -70,7 +71,7 @@ async def test_tickets_are_set_aside_at_once_and_their_places_return_with_the_mo
     await bootstrap.on_event(booking, said(Event.PAYMENT_REFUNDED, refund))
     assert await state(booking) == ("refunded", 0, ["void", "void"])
     assert await booking.fetchval("SELECT count(*) FROM outbox WHERE topic = 'order.refunded'") == 1
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_a_part_is_refunded_and_the_rest_stays_good(
@@ -88,7 +89,7 @@ async def test_a_part_is_refunded_and_the_rest_stays_good(
     rest = (await buyer.post(f"/orders/{order.id}/refunds", {"ticketIds": [str(id) for id in others]})).json()
     await bootstrap.on_event(booking, said(Event.PAYMENT_REFUNDED, rest))
     assert await state(booking) == ("refunded", 0, ["void", "void", "void"])
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_tickets_are_good_again_when_the_money_cannot_be_given_back(
@@ -159,7 +160,7 @@ async def test_a_ticket_taken_over_has_a_new_code_and_the_old_one_opens_no_door(
     shown = (await giver.get(f"/orders/{order.id}")).json()["tickets"]
     assert [ticket["code"] is None for ticket in shown if ticket["id"] == new["id"]] == [True]
     assert (await giver.post(f"/orders/{order.id}/refunds", {})).status_code == 409
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_an_offer_is_accepted_once_and_a_newer_one_takes_its_place(

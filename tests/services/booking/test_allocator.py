@@ -12,9 +12,10 @@ import pytest
 
 from services.booking.adapters import allocator, sweeper
 from services.booking.adapters.allocator import Allocator
+from services.booking.adapters.audit import inconsistent
 from services.booking.domain.holds import KeyReused, Overloaded, SoldOut, UnknownTicketType
 from services.common import database
-from tests.services.samples import on_sale, oversold, wish
+from tests.services.samples import on_sale, wish
 from tests.support.databases import Databases
 
 # The reading of a pool that believes in endless capacity.
@@ -37,7 +38,7 @@ async def rush(pools: list[asyncpg.Pool], ticket_type: uuid.UUID, buyers: int, *
 async def test_two_thousand_buyers_of_five_hundred_seats_get_exactly_five_hundred(booking: asyncpg.Pool) -> None:
     ticket_type = await on_sale(booking, 500)
     assert await rush([booking], ticket_type, 2_000) == {"datetime": 500, "SoldOut": 1_500}
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_processes_that_take_from_the_same_ticket_type_never_oversell(
@@ -52,7 +53,7 @@ async def test_processes_that_take_from_the_same_ticket_type_never_oversell(
     taken = await booking.fetchval("SELECT sum(quantity) FROM holds")
     assert results["SoldOut"] + results["datetime"] == 300
     assert 98 <= taken <= 100, "what is left is smaller than the largest wish"
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_an_oversell_is_detected_once_the_guards_are_removed(
@@ -64,7 +65,7 @@ async def test_an_oversell_is_detected_once_the_guards_are_removed(
     await owner.close()
     monkeypatch.setattr(allocator, "LOCK", BLIND)
     await rush([booking], ticket_type, 200)
-    assert len(await oversold(booking)) == 1
+    assert len(await inconsistent(booking)) == 1
 
 
 async def test_the_constraint_alone_stops_an_oversell_when_the_reading_is_wrong(
@@ -73,7 +74,7 @@ async def test_the_constraint_alone_stops_an_oversell_when_the_reading_is_wrong(
     ticket_type = await on_sale(booking, 50)
     monkeypatch.setattr(allocator, "LOCK", BLIND)
     assert await rush([booking], ticket_type, 200) == {"datetime": 50, "SoldOut": 150}
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_the_same_request_fifty_times_in_parallel_is_one_hold(booking: asyncpg.Pool) -> None:
@@ -134,4 +135,4 @@ async def test_a_hold_past_its_expiry_frees_the_capacity(booking: asyncpg.Pool) 
         await Allocator(booking).take(wish(ticket_type, "waiting"))
     assert sum(await asyncio.gather(*(sweeper.sweep(booking) for _ in range(5)))) == 1
     await Allocator(booking).take(wish(ticket_type, "waiting"))
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []

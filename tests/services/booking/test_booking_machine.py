@@ -29,6 +29,7 @@ from services.booking import bootstrap
 from services.booking.adapters import allocator, store, sweeper, waiting_list
 from services.booking.adapters import tickets as adapter
 from services.booking.adapters.allocator import Allocator
+from services.booking.adapters.audit import inconsistent
 from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.sweeper import sweep
 from services.booking.adapters.tickets import PostgresRefunds
@@ -41,7 +42,7 @@ from services.common.outbox import Outbox
 from services.contracts import Command, Event
 from tests.services.booking.test_after_sale import said
 from tests.services.booking.test_commands import carry_out
-from tests.services.samples import on_sale, oversold, wish
+from tests.services.samples import on_sale, wish
 from tests.support.databases import Databases
 
 T = TypeVar("T")
@@ -180,7 +181,7 @@ class Pool(RuleBasedStateMachine):
 
     def nothing_is_oversold(self) -> None:
         mine = self.do(self.pool.fetchval("SELECT pool_id FROM ticket_types WHERE id = $1", self.ticket_type))
-        assert [wrong for wrong in self.do(oversold(self.pool)) if wrong["id"] == mine] == []
+        assert [wrong for wrong in self.do(inconsistent(self.pool)) if wrong["id"] == mine] == []
 
     def live_tickets_are_worth_what_is_not_refunded(self) -> None:
         wrong = self.do(

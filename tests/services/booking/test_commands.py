@@ -10,6 +10,7 @@ import pytest
 
 from services.booking import bootstrap
 from services.booking.adapters import store
+from services.booking.adapters.audit import inconsistent
 from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.sweeper import sweep
 from services.booking.domain.holds import HoldUnusable
@@ -20,7 +21,7 @@ from services.common import inbox
 from services.common.inbox import Claim, Outcome
 from services.common.outbox import Outbox
 from services.contracts import Command, Failure
-from tests.services.samples import message, ordered, oversold
+from tests.services.samples import message, ordered
 
 
 async def carry_out(pool: asyncpg.Pool, signer: Signer, command: Command, order_id: uuid.UUID) -> Outcome:
@@ -83,7 +84,7 @@ async def test_without_the_compare_and_set_a_hold_is_sold_twice_and_the_invarian
     for _ in range(2):
         async with booking.acquire() as connection, connection.transaction():
             await handlers.confirm_seats(PostgresStore(connection), Outbox(connection), order.id)
-    assert len(await oversold(booking)) == 1
+    assert len(await inconsistent(booking)) == 1
 
 
 async def test_a_hold_that_expired_while_charging_is_lost_for_good(booking: asyncpg.Pool, signer: Signer) -> None:
@@ -112,7 +113,7 @@ async def test_a_release_gives_back_what_was_held_or_sold_exactly_once(
 
     assert {outcome.error for outcome in await asyncio.gather(*(release() for _ in range(20)))} == {None}
     assert await counters(booking) == (0, 0)
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_a_late_confirmation_finds_the_tombstone(booking: asyncpg.Pool, signer: Signer) -> None:

@@ -16,11 +16,12 @@ from scripts.local.servers.redis import Redis
 from services.booking.adapters import admission, waiting_list
 from services.booking.adapters.admission import Admitted, NotAdmitted, Queued, WaitingRoom, connect
 from services.booking.adapters.allocator import Allocator
+from services.booking.adapters.audit import inconsistent
 from services.booking.adapters.sweeper import sweep
 from services.booking.domain.admission import ADMISSION_SECONDS, Room, admits, token
 from services.booking.domain.holds import SoldOut
 from tests.services.booking.conftest import People, Person
-from tests.services.samples import on_sale, oversold, wish
+from tests.services.samples import on_sale, wish
 
 SECRET = b"of the tests, thirty-two bytes.."
 NOW = datetime.now(UTC)
@@ -58,7 +59,7 @@ async def test_freed_capacity_is_offered_in_the_order_of_the_list_and_to_nobody_
     placed = await first.post("/checkout", {"holdId": offered["holdId"], "paymentMethod": "pm_card_visa"})
     assert placed.status_code == 202
     assert await booking.fetchval("SELECT count(*) FROM outbox WHERE topic = 'offer.made'") == 1
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_an_offer_that_nobody_takes_goes_to_the_next(booking: asyncpg.Pool, person: People) -> None:
@@ -70,7 +71,7 @@ async def test_an_offer_that_nobody_takes_goes_to_the_next(booking: asyncpg.Pool
     assert await waiting_list.offer(booking) == 1
     holders = await booking.fetch("SELECT buyer_id FROM holds WHERE status = 'active'")
     assert [row["buyer_id"] for row in holders] == ["second"]
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def sweep_after(booking: asyncpg.Pool, person: People, ticket_type: uuid.UUID) -> None:
@@ -98,7 +99,7 @@ async def test_whoever_leaves_lets_the_next_one_up_and_strangers_see_nothing(
     assert (await second.delete(f"/waiting-list/{place['id']}")).status_code == 404
     assert [(await first.delete(f"/waiting-list/{place['id']}")).status_code for _ in range(2)] == [204, 404]
     assert (await second.get(f"/waiting-list/{behind['id']}")).json()["position"] == 1
-    assert await oversold(booking) == []
+    assert await inconsistent(booking) == []
 
 
 async def test_before_a_sale_buyers_queue_and_then_hold_with_their_token_alone(

@@ -8,7 +8,7 @@ import uuid
 import asyncpg
 import pytest
 
-from services.common import inbox
+from services.common import inbox, outbox
 from services.common.outbox import EVENTS, Outbox, OutboxMessage, Relay
 from services.contracts import Event
 
@@ -99,3 +99,17 @@ async def test_a_relay_outlives_its_database(booking: asyncpg.Pool) -> None:
             await asyncio.sleep(0.02)
     stop.set()
     await running
+
+
+async def test_how_long_the_oldest_message_waits_is_counted_until_it_is_published(booking: asyncpg.Pool) -> None:
+    await outbox.observe(booking)
+    assert outbox.OLDEST._value.get() == 0
+    await say(booking, 2)
+    await booking.execute(
+        "UPDATE outbox SET created_at = now() - interval '90 seconds' WHERE id = (SELECT id FROM outbox LIMIT 1)"
+    )
+    await outbox.observe(booking)
+    assert 90 <= outbox.OLDEST._value.get() < 120
+    await Relay(booking, {EVENTS: Recorder()}).pass_once()
+    await outbox.observe(booking)
+    assert outbox.OLDEST._value.get() == 0

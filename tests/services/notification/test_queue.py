@@ -12,6 +12,7 @@ import pytest
 
 from services.contracts import Event
 from services.notification import domain, handlers, sending
+from services.notification.adapters import queue
 from services.notification.adapters.limits import PostgresLimits
 from services.notification.adapters.novu import NovuNotifier
 from services.notification.adapters.queue import PostgresQueue
@@ -278,3 +279,15 @@ async def test_settings_come_back_as_they_were_saved(notification: asyncpg.Pool,
     for wanted in (OPTED_IN, saved, saved):
         await subscribers.save("somebody", wanted)
         assert await subscribers.preferences("somebody") == wanted
+
+
+async def test_how_long_the_oldest_due_delivery_waits_is_counted(notification: asyncpg.Pool) -> None:
+    waiting = PostgresQueue(notification)
+    await PostgresStore(notification).queue([told(tickets.COMPLETED), told(tickets.COMPLETED)])
+    await notification.execute("UPDATE deliveries SET due_at = now() + interval '1 hour'")
+    await waiting.observe()
+    assert queue.OLDEST_DUE._value.get() == 0, "what is not due is not late"
+    await all_due(notification)
+    await notification.execute("UPDATE deliveries SET due_at = now() - interval '300 seconds'")
+    await waiting.observe()
+    assert 300 <= queue.OLDEST_DUE._value.get() < 330

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import httpx
 import pytest
+import stripe
 from pydantic import SecretStr
 
+from scripts.local.processes import free_port
 from scripts.local.stripe.webhooks import signature
 from services.common.webhooks import LARGEST_BYTES
 from services.payment.adapters import webhooks
+from services.payment.adapters.stripe import StripeProcessor
 from services.payment.entrypoints.api import create_app
 from services.payment.settings import ApiSettings
 from tests.support.databases import Databases
@@ -127,3 +130,22 @@ async def test_an_event_waits_until_it_could_be_followed_up(payment: asyncpg.Poo
     assert await webhooks.follow_up(payment, note) == 2
     assert await webhooks.follow_up(payment, note) == 0
     assert seen == ["pi_1"], "one look-up settles both"
+
+
+async def test_what_stripe_could_not_deliver_is_counted_until_it_is_replayed(
+    payment: asyncpg.Pool, processor: StripeProcessor, account: stripe.StripeClient
+) -> None:
+    account.v1.webhook_endpoints.create(
+        {"url": f"http://127.0.0.1:{free_port()}/webhooks/stripe", "enabled_events": ["*"]}
+    )
+    intent = account.v1.payment_intents.create(
+        {"amount": 500, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
+    )
+    failed = account.v1.events.list({"delivery_success": False, "limit": 100}).data
+    assert failed, "an endpoint that nobody serves takes nothing"
+    await webhooks.count_undelivered(payment, processor)
+    assert webhooks.UNDELIVERED._value.get() == len(failed)
+    for event in failed:
+        await webhooks.record(payment, event.id, event.type, intent.id)
+    await webhooks.count_undelivered(payment, processor)
+    assert webhooks.UNDELIVERED._value.get() == 0

@@ -15,10 +15,10 @@ from scripts.local import processes
 from scripts.local.certificates import Authority
 from scripts.local.processes import eventually
 from scripts.local.servers import postgres, rabbitmq, redis
+from services.booking.adapters.audit import inconsistent
 from services.common import database
 from tests.services.broker import set_up
 from tests.services.saga.platform import SERVICES, Platform, Restartable, launched
-from tests.services.samples import oversold
 
 BUYERS = 6
 HOST = "127.0.0.1"
@@ -92,7 +92,7 @@ async def audit(platform: Platform, orders: list[str]) -> None:
         database.pool(platform.env["booking"]["DATABASE_URL"], size=2) as booking,
         database.pool(platform.env["payment"]["DATABASE_URL"], size=2) as payment,
     ):
-        assert await oversold(booking) == []
+        assert await inconsistent(booking) == []
         for order in orders:
             value = await booking.fetchval(
                 "SELECT sum(value) FROM tickets WHERE order_id = $1 AND status = 'valid'", uuid.UUID(order)

@@ -1,0 +1,55 @@
+"""``python -m scripts.local.monitoring``: configures Prometheus and judges CloudWatch's alarms until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scripts.local.cloud.data_plane import DataPlane
+from scripts.local.cloud.running import Addresses
+from scripts.local.kubernetes.loops import until_stopped
+from scripts.local.monitoring.alarms import Alarms
+from scripts.local.monitoring.measures import Measures
+from scripts.local.monitoring.operator import Operator
+
+log = logging.getLogger(__name__)
+# CloudWatch looks once a minute.
+ROUND_SECONDS = 5.0
+
+
+async def _judge(alarms: Alarms) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(alarms.round)
+        except (ClientError, BotoCoreError) as error:
+            log.error("%s", error)
+        await asyncio.sleep(ROUND_SECONDS)
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    cloud = Addresses.load(arguments.cloud / "cloud.json")
+    client = lru_cache(cloud.client)
+    measures = Measures(client, DataPlane.load(arguments.cloud / "data-plane.json"), Path(os.environ["SSL_CERT_FILE"]))
+    operator = Operator(arguments.kubeconfig, arguments.folder, arguments.prometheus)
+    await asyncio.gather(operator.run(), _judge(Alarms(client, measures)))
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.local.monitoring", description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="the kubeconfig of the user `monitoring`")
+    parser.add_argument("--cloud", type=Path, required=True, help="the folder of the simulated cloud")
+    parser.add_argument("--folder", type=Path, required=True, help="the folder of Prometheus' configuration")
+    parser.add_argument("--prometheus", required=True, help="where Prometheus answers")
+    arguments = parser.parse_args()
+    until_stopped(lambda: _run(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What must not be so in the platform's own processes, as they count it (services/), and what to do about it."""
+
+from __future__ import annotations
+
+from components.alert import Alert
+from components.severity import Severity
+
+ALERTS = (
+    Alert(
+        name="Oversold",
+        says="A pool's places do not add up: more may be sold than there are.",
+        expr="max(booking_pools_inconsistent) > 0",
+        minutes=0,
+        severity=Severity.PAGE,
+        runbook="oversell_audit",
+    ),
+    Alert(
+        name="BooksDiffer",
+        says="Our books and the payment provider's differ.",
+        expr="max(payment_discrepancies_open) > 0",
+        minutes=15,
+        severity=Severity.PAGE,
+        runbook="payment_reconciliation",
+    ),
+    Alert(
+        name="WebhooksMissing",
+        says="The payment provider could not deliver what it has to say.",
+        expr="max(payment_webhooks_undelivered) > 0",
+        minutes=15,
+        severity=Severity.TICKET,
+        runbook="stripe_webhook_replay",
+    ),
+    Alert(
+        name="EventsStalled",
+        says="Events wait to be published: the broker does not take them, or the relay does not run.",
+        expr="max by (app_kubernetes_io_name) (outbox_oldest_seconds) > 60",
+        minutes=2,
+        severity=Severity.PAGE,
+        runbook="broker_partition",
+    ),
+    Alert(
+        name="NotificationsLate",
+        says="Messages to buyers are due and are not sent.",
+        expr="max(notification_oldest_due_seconds) > 120",
+        minutes=2,
+        severity=Severity.PAGE,
+        runbook="notification_backlog",
+    ),
+    Alert(
+        name="NotificationsDead",
+        says="Messages to buyers could not be sent at all.",
+        expr='sum(increase(notification_deliveries_total{outcome="dead"}[15m])) > 0',
+        minutes=0,
+        severity=Severity.TICKET,
+        runbook="notification_backlog",
+    ),
+)
