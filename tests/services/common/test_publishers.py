@@ -73,7 +73,7 @@ async def _broker(broker: Broker) -> AsyncIterator[Trial]:
                 found.add(str(got.message_id))
             return found
 
-        made = rabbitmq.EventPublisher(channel), rabbitmq.EventPublisher(ended)  # type: ignore[arg-type]
+        made = rabbitmq.EventPublisher(channel), rabbitmq.EventPublisher(ended)
         yield Trial(*made, arrived, message, str(message.id))
 
 
