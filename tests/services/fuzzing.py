@@ -41,8 +41,16 @@ CONFIG = {
         "allow-x00": True,
         "database": "none",
         "no-shrink": True,
+        # Who calls is ours to say.
+        "with-security-parameters": False,
     },
-    "phases": {"examples": {"enabled": False}, "stateful": {"enabled": False}},
+    # What was answered before has new ids at every run.
+    "phases": {
+        "examples": {"enabled": False},
+        "stateful": {"enabled": False},
+        "coverage": {"extra-data-sources": {"responses": False}},
+        "fuzzing": {"extra-data-sources": {"responses": False}, "error-feedback": {"enabled": False}},
+    },
     # Rules between fields (either price or tiers) are not told by a schema, so what keeps it may still be refused.
     "checks": {"positive_data_acceptance": {"enabled": False}},
 }
