@@ -45,6 +45,7 @@ def _checks() -> Sequence[tuple[str, Sequence[str]]]:
         ("import rules", [str(bin_ / "lint-imports")]),
         ("dead code", [str(bin_ / "vulture")]),
         ("repeated code", duplicates),
+        ("migrations", [sys.executable, "-m", "scripts.migration_rules"]),
         ("workflows", [str(_actionlint()), "-color=false"]),
     )
 

@@ -61,9 +61,11 @@ class Event(StrEnum):
     """Routing keys on the topic exchange `platform.events`.
 
     ``order.refund_requested`` is booking's wish, ``payment.refunded`` or ``payment.refund_failed`` the answer: all
-    three carry ``refundId`` and ``amount`` (minor units, as text) beside the ids.
+    three carry ``refundId`` and ``amount`` (minor units, as text) beside the ids. ``buyer.erased`` tells each service
+    to remove what it has of ``buyerId``, and to go on with ``pseudonym`` where something must be kept.
     """
 
+    BUYER_ERASED = "buyer.erased"
     EVENT_CHANGED = "event.changed"
     ORDER_PLACED = "order.placed"
     ORDER_COMPLETED = "order.completed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 import asyncpg
@@ -13,11 +14,13 @@ from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.handlers import orders, refunds
 from services.booking.ports import Store, Voice
+from services.booking.retention import RULES
 from services.booking.ticket_codes import Signer
 from services.common import inbox
 from services.common.inbox import Claim, Outcome
 from services.common.loops import every
 from services.common.outbox import Outbox
+from services.common.retention import Retention
 from services.common.runtime import Loop
 from services.common.saga_worker import Handler
 from services.contracts import Command, Event, EventMessage, SagaMessage
@@ -43,13 +46,14 @@ def commands(pool: asyncpg.Pool, signer: Signer) -> Mapping[Command, Handler]:
     return {command: _in_transaction(pool, use_case) for command, use_case in use_cases.items()}
 
 
-def loops(pool: asyncpg.Pool) -> Sequence[Loop]:
-    """What the worker does beside its commands, as time brings it."""
+def loops(pool: asyncpg.Pool, ages: Mapping[str, timedelta]) -> Sequence[Loop]:
+    """What the worker does beside its commands, as time brings it; ``ages`` replaces some of retention's own."""
     return [
         partial(every, "sweeper", partial(sweeper.sweep, pool), sweeper.EVERY_SECONDS),
         partial(every, "offers", partial(waiting_list.offer, pool), waiting_list.EVERY_SECONDS),
         partial(every, "cancelled events", partial(cancellations.refund_cancelled, pool), cancellations.EVERY_SECONDS),
         partial(every, "audit", partial(audit.observe, pool), audit.EVERY_SECONDS),
+        Retention(pool, RULES, ages).loop(),
     ]
 
 

@@ -92,6 +92,22 @@ class Store(Orders, Protocol):
         """Make the tickets of an order worthless."""
 
 
+class ErasureStore(Protocol):
+    """What erasure sees and changes within one transaction."""
+
+    async def erase_once(self, person: str) -> bool:
+        """Mark a person as erased; False when it was so already."""
+
+    async def leave_lists(self, person: str) -> None:
+        """Take a person off every waiting list."""
+
+    async def live(self, person: str) -> Mapping[str, int]:
+        """How much a person has that is not over, by kind."""
+
+    async def erase(self, person: str, pseudonym: str) -> None:
+        """Put ``pseudonym`` in the person's place where something is kept, and remove the rest."""
+
+
 class RefundStore(Orders, Protocol):
     """What refunds see and change within one transaction."""
 

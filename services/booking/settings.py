@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Annotated
 
+from pydantic import AfterValidator, Field, SecretStr
+
+from services.booking.retention import RULES
+from services.common import retention
 from services.common.settings import AuthSettings, AwsSettings, BrokerSettings, WorkerSettings
 
 _STATE_MACHINE = "^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+(:[a-z0-9-]+)?$"
@@ -18,9 +25,12 @@ class ApiSettings(AuthSettings, AwsSettings):
 
 
 class BookingWorkerSettings(WorkerSettings):
-    """The saga worker, which issues tickets."""
+    """The saga worker, which issues tickets and removes what is old."""
 
     ticket_signing_key: SecretStr
+    retention_ages: Annotated[Mapping[str, timedelta], AfterValidator(partial(retention.checked, RULES))] = Field(
+        default={}, description="JSON: rule → ISO 8601 duration, where it is not the rule's own (docs/privacy.md)"
+    )
 
 
 class RelaySettings(BrokerSettings, AwsSettings):

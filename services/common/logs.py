@@ -1,13 +1,22 @@
-"""Structured logs: one JSON object a line on standard output, ids and outcomes only, never personal data or secrets."""
+"""Structured logs: one JSON object a line on standard output, ids and outcomes only, never personal data or secrets.
+
+An error is logged as such (`error=error`, `exc_info=error`), and told without its text. The libraries that we use log
+warnings alone, whatever the level: what they say at others quotes addresses and bodies.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any
 
 import structlog
 
-from services.common import telemetry
+from services.common import faults, telemetry
+
+_OURS = ("services", "__main__", "uvicorn")
 
 
 def configure(service: str, level: str) -> None:
@@ -17,8 +26,8 @@ def configure(service: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(faults.rendered),
+        _told,
     ]
     if telemetry.enabled():
         shared.append(telemetry.log_ids)
@@ -31,7 +40,7 @@ def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _first_line],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -40,13 +49,31 @@ def configure(service: str, level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("uvicorn.access", "httpx", "aiormq", "botocore", "stripe"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    chosen = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(chosen, logging.WARNING))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(chosen)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    sys.excepthook = _end
+    # A line that cannot be written is lost: Python would print all that it was made of.
+    logging.raiseExceptions = False
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _told(_: object, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: faults.told(value) if isinstance(value, BaseException) else value for key, value in entry.items()}
+
+
+def _first_line(_: object, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What asyncio logs has lines after it with what a task was doing, and the text of its error."""
+    return {**entry, "event": str(entry["event"]).partition("\n")[0]}
+
+
+def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Of a process that an error ends; Python itself would print the text."""
+    get(__name__).critical("ended by an error", exc_info=(kind, error, trace))
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

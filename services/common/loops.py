@@ -32,7 +32,7 @@ async def every(
         try:
             wait = 0.0 if await work() else seconds
         except faults as error:
-            log.warning("cannot work", loop=name, error=repr(error))
+            log.warning("cannot work", loop=name, error=error)
             wait = max(seconds, rest)
         if wait:
             await pause(stop, wait)

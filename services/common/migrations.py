@@ -5,13 +5,16 @@ Safe to run twice and side by side: an advisory lock lets one run at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final, TextIO
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from sqlalchemy import URL, Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.common import database, logs
@@ -21,8 +24,13 @@ log = logs.get(__name__)
 
 # An arbitrary constant, the same for everybody who migrates.
 _LOCK = 7_041_776
-# What services say to each other and have answered is nobody's report.
-_MESSAGES = ("outbox", "inbox", "idempotency_keys", "alembic_version")
+_LOCK_SECONDS = 0.2
+# A statement that waits for a lock holds up everybody who comes after it, so it gives up soon, and the Job tries again.
+# One that makes an index holds up nobody while it waits for the transactions that run.
+_PATIENCE: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
+_PATIENCE_OF_INDEXES: Final = ("SET lock_timeout = '10min'", "SET statement_timeout = 0")
+# What services say to each other and have answered is nobody's report, nor is who was erased.
+_UNREPORTED = ("outbox", "inbox", "idempotency_keys", "erased_people", "erasures", "alembic_version")
 
 
 class SameRole(ValueError):
@@ -45,8 +53,7 @@ async def migrate(folder: Path, settings: MigrationSettings, *, hidden: Sequence
     engine = _engine(owner)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-            await connection.commit()
+            await _turn(connection)
             await connection.run_sync(_upgrade, folder)
             await connection.run_sync(_grant, known["user"], known["password"], known["database"])
             if settings.reader_database_url:
@@ -56,6 +63,16 @@ async def migrate(folder: Path, settings: MigrationSettings, *, hidden: Sequence
     finally:
         await engine.dispose()
     log.info("migrated", role=known["user"], database=known["database"])
+
+
+async def _turn(connection: AsyncConnection) -> None:
+    """Wait until nobody else migrates. Asked again and again: whoever waits in a statement would be waited for by
+    an index that is made concurrently.
+    """
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        await connection.commit()
+        await asyncio.sleep(_LOCK_SECONDS)
+    await connection.commit()
 
 
 def _engine(url: str) -> AsyncEngine:
@@ -72,9 +89,9 @@ def _engine(url: str) -> AsyncEngine:
     return create_async_engine(address, poolclass=NullPool, connect_args={"ssl": known["ssl"]})
 
 
-def configuration(folder: Path) -> Config:
-    """Alembic's configuration for the migrations in ``folder``."""
-    config = Config()
+def configuration(folder: Path, output: TextIO = sys.stdout) -> Config:
+    """Alembic's configuration for the migrations in ``folder``; what is written down (`--sql`) goes to ``output``."""
+    config = Config(output_buffer=output)
     config.set_main_option("script_location", str(folder))
     config.set_main_option("path_separator", "os")
     return config
@@ -130,7 +147,7 @@ def _grant_reading(connection: Connection, login: str, password: str, name: str,
         text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
     )
     for table, column in columns.all():
-        if table not in _MESSAGES and f"{table}.{column}" not in hidden:
+        if table not in _UNREPORTED and f"{table}.{column}" not in hidden:
             _run(connection, "GRANT SELECT (%I) ON %I TO %I", column, table, role)
 
 
@@ -142,10 +159,43 @@ def _owns_schema(connection: Connection) -> bool:
     )
 
 
+def create_indexes(indexes: Mapping[str, str]) -> None:
+    """For a migration that does nothing else: name → what it is on, made while the service goes on reading and writing.
+
+    Safe to repeat: what an earlier try left behind, valid or not, is made anew.
+    """
+    with op.get_context().autocommit_block():
+        for statement in _PATIENCE_OF_INDEXES:
+            op.execute(statement)
+        for name, on in indexes.items():
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
+        for statement in _PATIENCE:
+            op.execute(statement)
+
+
+def drop_indexes(indexes: Mapping[str, str]) -> None:
+    """The way back of `create_indexes`."""
+    with op.get_context().autocommit_block():
+        for name in indexes:
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
 def environment() -> None:
-    """The body of each service's `migrations/env.py`: run the migrations on the connection that `migrate` opened."""
+    """The body of each service's `migrations/env.py`: run the migrations on the connection that `migrate` opened, each
+    in a transaction of its own, or (`--sql`) write them down.
+    """
     from alembic import context
 
-    context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+    if context.is_offline_mode():
+        context.configure(dialect_name="postgresql", transactional_ddl=True, transaction_per_migration=True)
+        for statement in _PATIENCE:
+            context.execute(statement)
+    else:
+        connection: Connection = context.config.attributes["connection"]
+        for statement in _PATIENCE:
+            connection.exec_driver_sql(statement)
+        connection.commit()
+        context.configure(connection=connection, transactional_ddl=True, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()

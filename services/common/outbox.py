@@ -148,6 +148,6 @@ class Relay:
             ):
                 await self._publishers[message.destination].publish(message)
         except Exception as error:  # any fault of a publisher means: not confirmed, try again later
-            log.warning("not published", message=str(message.id), topic=message.topic, error=repr(error))
+            log.warning("not published", message=str(message.id), topic=message.topic, error=error)
             return False
         return True

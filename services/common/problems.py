@@ -106,7 +106,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("request failed", path=request.url.path, method=request.method, exc_info=error)
+        # The template, because a path names people.
+        route = request.scope.get("route")
+        log.error("request failed", route=route.path if route else "none", method=request.method, exc_info=error)
         return answer(500, "internal-error", "The request could not be carried out; try again later.")
 
 

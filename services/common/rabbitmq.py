@@ -111,7 +111,7 @@ async def _handle(
             await handler(event)
     except Exception as error:
         deliveries = int(str(message.headers.get("x-delivery-count") or 0))
-        log.warning("event given back", event_id=event.id, type=event.type, deliveries=deliveries, error=repr(error))
+        log.warning("event given back", event_id=event.id, type=event.type, deliveries=deliveries, error=error)
         await loops.pause(stop, min(LONGEST_PAUSE_SECONDS, 2.0**deliveries))
         await message.nack(requeue=True)
         return

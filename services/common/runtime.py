@@ -52,7 +52,7 @@ async def _passes(check: Check) -> bool:
     try:
         await asyncio.wait_for(_awaited(check), CHECK_SECONDS)
     except Exception as error:
-        log.warning("not ready", error=repr(error))
+        log.warning("not ready", error=error)
         return False
     return True
 

@@ -98,7 +98,7 @@ class SagaWorker:
             try:
                 received = await self._receive(min(10, self._queue.concurrency - len(tasks)))
             except (BotoCoreError, ClientError) as error:
-                log.warning("queue cannot be read", error=repr(error))
+                log.warning("queue cannot be read", error=error)
                 await asyncio.sleep(1)
                 continue
             for message in received:
@@ -133,9 +133,7 @@ class SagaWorker:
             with telemetry.span(message.command.value, SpanKind.CONSUMER, parent=parent, order=message.order_id):
                 await self._carry_out(message, receipt)
         except Exception as error:  # the message comes back, and with it the same answer
-            log.warning(
-                "command left for redelivery", command=message.command, order=message.order_id, error=repr(error)
-            )
+            log.warning("command left for redelivery", command=message.command, order=message.order_id, error=error)
 
     async def _carry_out(self, message: SagaMessage, receipt: str) -> None:
         try:
@@ -165,7 +163,7 @@ class SagaWorker:
                     beat_at = now + self._queue.heartbeat
                     await asyncio.gather(*(self._beat(token) for token in await parked.waiting()))
             except Exception as error:  # the database or AWS is away: the steps stay where they are
-                log.warning("parked steps wait", error=repr(error))
+                log.warning("parked steps wait", error=error)
             await loops.pause(stop, _PARKED_SECONDS)
 
     async def _carry_on(self, message: SagaMessage) -> None:
@@ -197,7 +195,7 @@ class SagaWorker:
             async with self._beating(message, claim, receipt):
                 return await handler(message, claim)
         except StaleLease as error:
-            log.warning("lease lost", command=message.command, order=message.order_id, error=str(error))
+            log.warning("lease lost", command=message.command, order=message.order_id, error=error)
             return None
         except Parked:
             await inbox.give_back(self._pool, claim)
@@ -249,7 +247,7 @@ class SagaWorker:
                         await self._hide(receipt, self._queue.lease)
                     await self._threads(self._sfn.send_task_heartbeat, taskToken=message.task_token)
                 except Exception as error:  # a missed beat is not a reason to stop: the commit checks the lease
-                    log.warning("heartbeat missed", command=message.command, order=message.order_id, error=repr(error))
+                    log.warning("heartbeat missed", command=message.command, order=message.order_id, error=error)
 
         task = asyncio.create_task(beat())
         try:

@@ -1,4 +1,4 @@
-"""The tables of outbox, inbox and idempotency keys, for the first migration of each service. A version never
+"""The tables of outbox, inbox, idempotency keys and erasure, for the migrations of each service. A version never
 changes.
 """
 
@@ -47,3 +47,19 @@ IDEMPOTENCY_V1 = (
          created_at timestamptz NOT NULL DEFAULT now(),
          PRIMARY KEY (principal, key))""",
 )
+
+# Who was erased, as a digest: see `erasure`.
+ERASURE_V1 = (
+    """CREATE TABLE erased_people (
+         person bytea PRIMARY KEY,
+         erased_at timestamptz NOT NULL DEFAULT now())""",
+    "CREATE INDEX erased_people_at ON erased_people (erased_at)",
+)
+
+# By which `retention` finds what is old: name → what it is on.
+MESSAGING_RETENTION_V1 = {
+    "outbox_sent": "outbox (published_at) WHERE published_at IS NOT NULL",
+    "inbox_received": "inbox (received_at)",
+    "inbox_tokens": "inbox (received_at) WHERE task_token IS NOT NULL",
+}
+IDEMPOTENCY_RETENTION_V1 = {"idempotency_keys_created": "idempotency_keys (created_at)"}

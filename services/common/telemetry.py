@@ -8,8 +8,8 @@ outbox row's payload, a field of the saga's input. Attributes are ids and routes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, MutableMapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -21,6 +21,7 @@ from services.common.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
 
 TRACEPARENT: Final = "traceparent"
@@ -73,8 +74,22 @@ def span(
     """A span around a block; ``parent`` is a traceparent that came with a message. Attributes are ids."""
     if _tracer is None:
         return nullcontext()
-    context = _propagator.extract({TRACEPARENT: parent}) if parent else None
-    return _tracer.start_as_current_span(name, context, kind, attributes)
+    return _spanning(_tracer, name, _propagator.extract({TRACEPARENT: parent}) if parent else None, kind, attributes)
+
+
+@contextmanager
+def _spanning(
+    tracer: trace.Tracer, name: str, context: Context | None, kind: SpanKind, attributes: Mapping[str, str]
+) -> Iterator[None]:
+    """A span that keeps the kind of an error; OpenTelemetry would keep its text too, which quotes what people typed."""
+    with tracer.start_as_current_span(
+        name, context, kind, attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield
+        except Exception as error:
+            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
 
 
 def traceparent() -> str | None:

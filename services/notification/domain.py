@@ -15,7 +15,7 @@ from services.notification.workflows.model import Channel, Workflow
 CONSUMER: Final = "notification"
 QUEUE: Final = "notification.events"
 TOPICS: Final = (
-    *("order.*", "ticket.*", "offer.made"),
+    *("order.*", "ticket.*", "offer.made", "buyer.erased"),
     *("payment.action_required", "payment.refund_failed", "payment.disputed"),
 )
 

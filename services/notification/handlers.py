@@ -6,6 +6,7 @@ said is durably queued; `sending` sends it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from services.common import logs
@@ -50,8 +51,13 @@ async def announce(store: Store, campaign: str, event_id: str, subscriber_ids: S
     """
     ids = {"eventId": event_id}
     return await store.queue(
-        [Delivery(marketing.DIGEST, each, f"{campaign}:{each}", ids) for each in sorted(set(subscriber_ids))]
+        [Delivery(marketing.DIGEST, each, f"{campaign}:{_unnamed(each)}", ids) for each in sorted(set(subscriber_ids))]
     )
+
+
+def _unnamed(subscriber_id: str) -> str:
+    """The id of a delivery is in logs, in webhooks and at Novu: it must not name a person."""
+    return hashlib.sha256(subscriber_id.encode()).hexdigest()[:32]
 
 
 async def on_report(store: Store, message_id: str, transaction_id: str, channel: Channel, report: Report) -> bool:
@@ -60,7 +66,8 @@ async def on_report(store: Store, message_id: str, transaction_id: str, channel:
     Idempotency: the webhook's message id; in whatever order reports arrive, the result is the same. Retries: Novu's.
     """
     new = await store.report(message_id, transaction_id, channel, report)
-    log.info("report", delivery=transaction_id, channel=channel, report=report, new=new)
+    # An id that we do not know may be anything that somebody sent.
+    log.info("report", delivery=transaction_id if new else None, channel=channel, report=report, new=new)
     return new
 
 
@@ -70,5 +77,6 @@ async def requeue(store: Store, transaction_id: str) -> Status | None:
     Idempotency: the delivery's status, so that a second call changes nothing. Novu drops what it had seen after all.
     """
     status = await store.requeue(transaction_id)
-    log.info("requeued", delivery=transaction_id, status=status)
+    if status is not None:
+        log.info("requeued", delivery=transaction_id, status=status)
     return status

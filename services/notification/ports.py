@@ -34,6 +34,9 @@ class Notifier(Protocol):
     async def trigger(self, message: Message) -> None:
         """Hand ``message`` over, or raise."""
 
+    async def erase(self, subscriber_id: str) -> None:
+        """Remove a subscriber with all that belongs to him, or raise; nobody of that id is fine."""
+
 
 class Renderer(Protocol):
     """Writes what a workflow says."""
@@ -74,6 +77,19 @@ class Queue(Protocol):
         """It ends without having been sent."""
 
 
+class Erasures(Protocol):
+    """Who is to be erased. Each method is one transaction."""
+
+    async def erase(self, message_id: str, person: str) -> bool:
+        """Remove what there is of a person, and remember to tell Novu; False when it was done."""
+
+    async def due(self) -> Sequence[str]:
+        """Some of whom Novu can be told now; they come back later, and ever more rarely, until they are `told`."""
+
+    async def told(self, person: str) -> None:
+        """Novu has removed the person."""
+
+
 class Limits(Protocol):
     """Rate limits that all processes share."""
 
@@ -88,7 +104,7 @@ class Subscribers(Protocol):
         """Their settings, or the defaults."""
 
     async def save(self, subscriber_id: str, preferences: Preferences) -> None:
-        """Replace them."""
+        """Replace them. Raises Problem 409 for somebody who was erased."""
 
 
 class Store(Protocol):

@@ -60,7 +60,7 @@ class Sender:
         results = await asyncio.gather(*map(self._send, batch), return_exceptions=True)
         for leased, result in zip(batch, results, strict=True):
             if isinstance(result, BaseException):
-                log.warning("delivery left to its lease", delivery=leased.transaction_id, error=repr(result))
+                log.warning("delivery left to its lease", delivery=leased.transaction_id, error=result)
         return len(batch)
 
     async def _send(self, leased: Leased) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Annotated
 
-from pydantic import Field, PositiveFloat, SecretStr
+from pydantic import AfterValidator, Field, PositiveFloat, SecretStr
 
+from services.common import retention
 from services.common.settings import AuthSettings, BrokerSettings, DatabaseSettings, HttpsUrl, ServiceSettings
 from services.common.settings import WorkerSettings as SagaWorkerSettings
+from services.notification.retention import RULES
 from services.notification.workflows.model import Channel
 
 # Messages a second: what providers take from a new account without a word (Twilio: one SMS a second for each long
@@ -38,6 +43,9 @@ class NotificationWorkerSettings(NovuSettings, SagaWorkerSettings):
     )
     notification_per_second: Mapping[Channel, PositiveFloat] = Field(
         default=_PER_SECOND, description="JSON: channel → messages a second, all processes together"
+    )
+    retention_ages: Annotated[Mapping[str, timedelta], AfterValidator(partial(retention.checked, RULES))] = Field(
+        default={}, description="JSON: rule → ISO 8601 duration, where it is not the rule's own (docs/privacy.md)"
     )
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 import asyncpg
 
 from services.common.inbox import Claim, Outcome
 from services.common.loops import every
+from services.common.retention import Retention
 from services.common.runtime import Loop
 from services.common.saga_worker import Handler
-from services.contracts import Command, SagaMessage
-from services.payment import following, refunding
+from services.contracts import Command, Event, EventMessage, SagaMessage
+from services.payment import erasing, following, refunding
 from services.payment.adapters import parked, reconciling, webhooks
 from services.payment.adapters.transactions import transactions
 from services.payment.handlers import Handlers
 from services.payment.ports import Processor, Transactions
+from services.payment.retention import RULES
 
 UseCase = Callable[[SagaMessage, Transactions], Awaitable[Outcome]]
 # Seconds: what people wait for is looked at each second, and after a fault it rests.
@@ -35,8 +38,11 @@ def commands(pool: asyncpg.Pool, processor: Processor, *, fee_basis_points: int 
     return {command: _bound(pool, use_case) for command, use_case in use_cases.items()}
 
 
-def loops(pool: asyncpg.Pool, processor: Processor) -> Sequence[Loop]:
-    """What the worker does beside its commands; when Stripe or the database is away, the rows stay where they are."""
+def loops(pool: asyncpg.Pool, processor: Processor, ages: Mapping[str, timedelta]) -> Sequence[Loop]:
+    """What the worker does beside its commands; when Stripe or the database is away, the rows stay where they are.
+
+    ``ages`` replaces some of retention's own.
+    """
     work: Sequence[tuple[str, Callable[[asyncpg.Pool, Processor], Awaitable[None]], float]] = (
         ("webhooks", follow_webhooks, SOON),
         ("refunds", carry_out_refunds, SOON),
@@ -45,9 +51,18 @@ def loops(pool: asyncpg.Pool, processor: Processor) -> Sequence[Loop]:
         ("undelivered webhooks", webhooks.count_undelivered, RARELY),
     )
     return [
-        partial(every, name, partial(do, pool, processor), seconds, faults=(Exception,), rest=REST)
-        for name, do, seconds in work
+        *(
+            partial(every, name, partial(do, pool, processor), seconds, faults=(Exception,), rest=REST)
+            for name, do, seconds in work
+        ),
+        Retention(pool, RULES, ages).loop(),
     ]
+
+
+async def on_event(transactions: Transactions, event: EventMessage) -> None:
+    """What booking says: a wish for a refund, or that a buyer was erased."""
+    take = erasing.erase if event.type is Event.BUYER_ERASED else refunding.request
+    await take(transactions, event)
 
 
 async def follow_webhooks(pool: asyncpg.Pool, processor: Processor) -> None:

@@ -31,6 +31,10 @@ class Status(StrEnum):
     REFUNDED = "refunded"
 
 
+# Not decided, or not undone: somebody waits for the provider.
+OPEN: Final = (Status.STARTED, Status.ACTION_REQUIRED, Status.AUTHORISED, Status.CANCELLING)
+
+
 class IntentStatus(StrEnum):
     """What the provider says about an intent, as far as it matters here."""
 

@@ -70,7 +70,10 @@ class Store(Protocol):
     """Payments, within one transaction. Every change is a compare-and-set."""
 
     async def start(self, payment: Payment) -> Payment:
-        """Write a payment unless there is one of that order and attempt; returns the one that stands."""
+        """Write a payment unless there is one of that order and attempt; returns the one that stands.
+
+        That of a buyer who was erased is cancelled from the beginning, and does not name him.
+        """
 
     async def payment(self, order_id: uuid.UUID, attempt: int) -> Payment | None:
         """A payment."""
@@ -80,6 +83,9 @@ class Store(Protocol):
 
     async def paid(self, order_id: uuid.UUID) -> Payment | None:
         """The payment of an order that was captured, whatever was refunded since."""
+
+    async def erase(self, person: str, pseudonym: str) -> tuple[int, int]:
+        """Put ``pseudonym`` into a person's payments; returns how many, and how many of them are open."""
 
     async def attach(self, payment: Payment, intent_id: str) -> None:
         """Remember the intent of a payment."""

@@ -117,11 +117,26 @@ class Novu:
         return JSONResponse({"data": made, **made}, status)
 
     async def subscriber(self, request: Request) -> Response:
-        """What is known of a subscriber."""
+        """Show or delete a subscriber."""
         found = self.subscribers.get(request.path_params["name"])
         if found is None:
             return JSONResponse({"statusCode": 404, "message": "Subscriber not found"}, 404)
-        return _unauthorised(request) or JSONResponse({"data": found, **found})
+        if refused := _unauthorised(request):
+            return refused
+        if request.method == "DELETE":
+            return self._erase(request.path_params["name"])
+        return JSONResponse({"data": found, **found})
+
+    def _erase(self, name: str) -> Response:
+        """Delete a subscriber with his messages, as Novu does; a trigger that fails on request is no other case."""
+        if self.failing["count"] > 0:
+            self.failing["count"] -= 1
+            return JSONResponse({"statusCode": self.failing["status"], "message": "failing"}, self.failing["status"])
+        del self.subscribers[name]
+        self.delivered = {key: each for key, each in self.delivered.items() if _subscriber(each["to"]) != name}
+        self._save()
+        answer = {"acknowledged": True, "status": "deleted"}
+        return JSONResponse({"data": answer, **answer})
 
     async def messages(self, _: Request) -> Response:
         """What was taken, and how many triggers there were."""
@@ -150,6 +165,10 @@ class Novu:
         return JSONResponse({"status": "alive", "delivered": len(self.delivered)})
 
 
+def _subscriber(to: Any) -> str:
+    return str(to["subscriberId"] if isinstance(to, dict) else to)
+
+
 def _unauthorised(request: Request) -> Response | None:
     if request.headers.get("authorization", "").startswith("ApiKey "):
         return None
@@ -166,7 +185,7 @@ def create_app(state: Path | None = None) -> Starlette:
             Route("/v2/workflows", novu.list_workflows),
             Route("/v2/workflows", novu.create_workflow, methods=["POST"]),
             Route("/v2/workflows/{name}", novu.one_workflow, methods=["GET", "PUT"]),
-            Route("/v2/subscribers/{name}", novu.subscriber),
+            Route("/v2/subscribers/{name}", novu.subscriber, methods=["GET", "DELETE"]),
             Route("/_local/delivered", novu.messages),
             Route("/_local/failures", novu.fail, methods=["POST"]),
             Route("/_local/webhook", novu.webhook, methods=["POST"]),

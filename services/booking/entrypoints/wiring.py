@@ -16,9 +16,10 @@ from services.booking.adapters.admission import WaitingRoom
 from services.booking.adapters.allocator import Allocator
 from services.booking.adapters.catalogue import Catalogue
 from services.booking.ticket_codes import Signer
+from services.common import erasure
 from services.common.auth import ORGANISER, PLATFORM, Principal
 from services.common.executions import ExecutionReader
-from services.common.idempotency import Stored, digest, once
+from services.common.idempotency import ONCE, Stored, digest, once
 from services.common.problems import Problem
 
 
@@ -42,12 +43,21 @@ Wired = Annotated[Services, Depends(_services)]
 Work = Callable[[asyncpg.Connection], Awaitable[Stored]]
 
 
+# What `act_once` may answer beside its work.
+ACTED = (*ONCE, erasure.ERASED)
+
+
 async def act_once(
     services: Services, caller: Principal, key: str, operation: str, body: BaseModel | None, work: Work
 ) -> JSONResponse:
-    """Run ``work`` under the caller's key, or repeat its answer."""
+    """Run ``work`` under the caller's key, or repeat its answer; nothing new is written about who was erased."""
+
+    async def unless_erased(connection: asyncpg.Connection) -> Stored:
+        await erasure.require(connection, caller.id)
+        return await work(connection)
+
     asked: Any = None if body is None else body.model_dump(mode="json")
-    stored = await once(services.pool, caller.id, key, digest(operation, asked), work)
+    stored = await once(services.pool, caller.id, key, digest(operation, asked), unless_erased)
     return JSONResponse(stored.body, stored.status)
 
 

@@ -1,5 +1,5 @@
 """`python -m services.booking.entrypoints.worker`: booking's saga commands, and what time brings: expired holds,
-offers to those who wait, refunds of cancelled events.
+offers to those who wait, refunds of cancelled events, what has been kept long enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main() -> None:
         "booking",
         settings,
         lambda pool: bootstrap.commands(pool, signer),
-        beside=bootstrap.loops,
+        beside=lambda pool: bootstrap.loops(pool, settings.retention_ages),
     )
     runtime.serve("booking", settings, runtime.application("booking worker", lifespan))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 from novu_py import Novu, models
+from novu_py.models import NovuError
 from novu_py.utils import BackoffStrategy, RetryConfig
 
 from services.notification.ports import Message
@@ -45,6 +47,16 @@ class NovuNotifier:
             retries=_RETRIES,
             timeout_ms=TIMEOUT_MS,
         )
+
+    async def erase(self, subscriber_id: str) -> None:
+        """Delete a subscriber, with messages, preferences and subscriptions. Raises on any refusal."""
+        try:
+            await self._novu.subscribers.delete_async(
+                subscriber_id=subscriber_id, retries=_RETRIES, timeout_ms=TIMEOUT_MS
+            )
+        except NovuError as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:
+                raise
 
     async def workflow(self, name: str) -> dict[str, Any] | None:
         """A workflow in the form in which it is written, as far as it is known here; None when there is none."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from services.common import inbox
+from services.common import erasure, inbox
 from services.common.inbox import Claim, Outcome
 from services.contracts import EventMessage
 from services.notification.adapters.queue import settle
@@ -18,6 +18,8 @@ from services.notification.workflows.model import Channel
 # Webhooks and events have ids of their own makers, so each has an inbox of its own.
 REPORTS = "notification.reports"
 
+# The ids of an event that name people: a feed shows its owner's alone.
+_PEOPLE = ("buyerId", "recipientId", "organiserId")
 # A digest takes more in until it was tried for the first time.
 _OPEN_DIGEST = """
 SELECT transaction_id FROM deliveries
@@ -56,6 +58,7 @@ class PostgresStore:
             if not await inbox.first_time(connection, CONSUMER, event.id):
                 return False
             await _queue(connection, deliveries)
+            known = await erasure.remaining(connection, concerned)
             await connection.executemany(
                 """INSERT INTO feed (id, subscriber_id, type, ids, occurred_at, transaction_id)
                    VALUES ($1, $2, $3, $4, $5, $6)""",
@@ -64,11 +67,11 @@ class PostgresStore:
                         event.id if number == 0 else f"{event.id}:{number}",
                         subscriber,
                         event.type.value,
-                        event.ids,
+                        {name: id for name, id in event.ids.items() if name not in _PEOPLE or id == subscriber},
                         datetime.fromisoformat(event.occurred_at),
                         about.get(subscriber),
                     )
-                    for number, subscriber in enumerate(concerned)
+                    for number, subscriber in enumerate(each for each in concerned if each in known)
                 ],
             )
             return True
@@ -132,7 +135,10 @@ class PostgresStore:
 
 async def _queue(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -> int:
     new = 0
+    known = await erasure.remaining(connection, [each.subscriber_id for each in deliveries])
     for each in deliveries:
+        if each.subscriber_id not in known:
+            continue
         workflow, leader = each.workflow, None
         if workflow.digest:
             # One at a time for this subscriber and workflow, so that two first ones do not open two digests.

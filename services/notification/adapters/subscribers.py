@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
+from services.common import erasure
 from services.notification.preferences import Locale, Preferences
 from services.notification.quiet_hours import QuietHours
 from services.notification.workflows.model import Category, Channel
@@ -39,6 +40,7 @@ class PostgresSubscribers:
         """Replace the settings of a subscriber."""
         quiet = preferences.quiet_hours
         async with self._pool.acquire() as connection, connection.transaction():
+            await erasure.require(connection, subscriber_id)
             await connection.execute(
                 """INSERT INTO subscribers (subscriber_id, locale, time_zone, quiet_start, quiet_end)
                    VALUES ($1, $2, $3, $4, $5)

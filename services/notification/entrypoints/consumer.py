@@ -1,4 +1,6 @@
-"""`python -m services.notification.entrypoints.consumer`: events of orders and tickets, from RabbitMQ."""
+"""`python -m services.notification.entrypoints.consumer`: events of orders, tickets and erased people, from
+RabbitMQ.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,7 @@ from fastapi import FastAPI
 
 from services.common import database, rabbitmq, runtime
 from services.common.settings import load_or_exit
-from services.notification import domain, handlers
-from services.notification.adapters.store import PostgresStore
+from services.notification import bootstrap, domain
 from services.notification.settings import ConsumerSettings
 
 
@@ -27,7 +28,7 @@ def create_app(settings: ConsumerSettings | None = None) -> FastAPI:
             broker.channel() as channel,
         ):
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready}))
-            handler = partial(handlers.on_event, PostgresStore(pool))
+            handler = partial(bootstrap.on_event, pool)
             consume = partial(rabbitmq.consume, channel, domain.QUEUE, handler)
             async with runtime.looping(consume):
                 yield

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from services.common import logs
 from services.common.auth import PLATFORM, Caller
+from services.common.erasure import ERASED
 from services.common.problems import FORBIDDEN, NOT_FOUND, Problem, documented
 from services.common.webhooks import Received, described, raw_body
 from services.notification import handlers
@@ -45,7 +46,7 @@ async def show_preferences(caller: Caller, request: Request) -> PreferencesBody:
 @router.put(
     "/preferences",
     response_model=PreferencesBody,
-    responses=documented((422, "tickets-need-a-channel"), (422, "quiet-hours-without-end")),
+    responses=documented(ERASED, (422, "tickets-need-a-channel"), (422, "quiet-hours-without-end")),
 )
 async def replace_preferences(caller: Caller, body: PreferencesBody, request: Request) -> PreferencesBody:
     """Replace one's own preferences. Idempotent; tickets keep at least one channel."""

@@ -1,4 +1,6 @@
-"""`python -m services.notification.entrypoints.worker`: the saga's last step, and the sender of what is queued."""
+"""`python -m services.notification.entrypoints.worker`: the saga's last step, the sender of what is queued, and
+the removal of what is old or of people who were erased.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ def main() -> None:
         settings,
         bootstrap.commands,
         beside=lambda pool: bootstrap.loops(
-            pool, notifier, site=settings.site_url, per_second=settings.notification_per_second
+            pool,
+            notifier,
+            settings.retention_ages,
+            site=settings.site_url,
+            per_second=settings.notification_per_second,
         ),
     )
     runtime.serve("notification", settings, runtime.application("notification worker", lifespan))

@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from services.payment.domain import Payment, Status
+from services.common import erasure
+from services.payment.domain import OPEN, Payment, Status
 
 _COLUMNS = """order_id, attempt, buyer_id, amount, currency, payment_method, status, intent_id, refund_id, reason,
               created_at, fee, client_secret, action_deadline"""
@@ -23,16 +24,17 @@ class PostgresStore:
 
     async def start(self, payment: Payment) -> Payment:
         """Write a payment unless it exists."""
+        known = await erasure.remaining(self._db, [payment.buyer_id])
         await self._db.execute(
             """INSERT INTO payments (order_id, attempt, buyer_id, amount, currency, payment_method, status, fee)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING""",
             payment.order_id,
             payment.attempt,
-            payment.buyer_id,
+            payment.buyer_id if known else erasure.NOTHING,
             payment.amount,
             payment.currency,
-            payment.payment_method,
-            payment.status.value,
+            payment.payment_method if known else erasure.NOTHING,
+            (payment.status if known else Status.CANCELLED).value,
             payment.fee,
         )
         return await self.payment(payment.order_id, payment.attempt) or payment
@@ -50,6 +52,18 @@ class PostgresStore:
         return await self._one(
             "order_id = $1 AND status IN ('captured', 'refunded') ORDER BY attempt LIMIT 1", order_id
         )
+
+    async def erase(self, person: str, pseudonym: str) -> tuple[int, int]:
+        """Put a pseudonym into a person's payments."""
+        await erasure.erase_once(self._db, person)
+        rows = await self._db.fetch(
+            """UPDATE payments SET buyer_id = $2, payment_method = $3, client_secret = NULL, updated_at = now()
+               WHERE buyer_id = $1 RETURNING status""",
+            person,
+            pseudonym,
+            erasure.NOTHING,
+        )
+        return len(rows), sum(Status(row["status"]) in OPEN for row in rows)
 
     async def attach(self, payment: Payment, intent_id: str) -> None:
         """Remember the intent of a payment; the first one stands."""

@@ -1,4 +1,4 @@
-"""`python -m services.payment.entrypoints.relay`: the outbox to RabbitMQ, and booking's wishes for refunds from it."""
+"""`python -m services.payment.entrypoints.relay`: the outbox to RabbitMQ, and what booking says from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import asyncpg
 
 from services.common import relay, runtime
 from services.common.settings import BrokerSettings, load_or_exit
-from services.payment import refunding
+from services.payment import bootstrap, refunding
 from services.payment.adapters.transactions import transactions
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     settings = load_or_exit(BrokerSettings)
 
     def consumers(pool: asyncpg.Pool) -> Mapping[str, relay.Consumer]:
-        return {refunding.QUEUE: partial(refunding.request, transactions(pool))}
+        return {refunding.QUEUE: partial(bootstrap.on_event, transactions(pool))}
 
     lifespan = relay.lifespan(settings, {}, consumers=consumers)
     runtime.serve("payment", settings, runtime.application("payment relay", lifespan))

@@ -18,7 +18,7 @@ def main() -> None:
         "payment",
         settings,
         lambda pool: bootstrap.commands(pool, processor, fee_basis_points=settings.platform_fee_basis_points),
-        beside=lambda pool: bootstrap.loops(pool, processor),
+        beside=lambda pool: bootstrap.loops(pool, processor, settings.retention_ages),
         parked=PostgresParkedSteps,
     )
     runtime.serve("payment", settings, runtime.application("payment worker", lifespan))

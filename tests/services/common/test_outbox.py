@@ -8,9 +8,11 @@ import uuid
 import asyncpg
 import pytest
 
-from services.common import inbox, outbox
+from services.common import database, inbox, outbox
 from services.common.outbox import EVENTS, Outbox, OutboxMessage, Relay
 from services.contracts import Event
+from tests.services.conftest import eventually
+from tests.support.databases import Databases
 
 
 class Recorder:
@@ -86,17 +88,29 @@ async def test_a_stale_lease_cannot_mark(booking: asyncpg.Pool) -> None:
     assert await relay.mark(fresh, [said]) == 1
 
 
-async def test_a_relay_outlives_its_database(booking: asyncpg.Pool) -> None:
+async def test_a_relay_outlives_its_database(booking: asyncpg.Pool, databases: Databases) -> None:
     recorder, stop = Recorder(), asyncio.Event()
-    running = asyncio.create_task(Relay(booking, {EVENTS: recorder}).run(stop))
-    await booking.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
-        "AND datname = current_database() AND usename = current_user"
-    )
+    async with database.pool(databases.owner("booking"), size=1) as owner, owner.acquire() as held:
+        blocking = held.transaction()
+        await blocking.start()
+        await held.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+        running = asyncio.create_task(Relay(booking, {EVENTS: recorder}).run(stop))
+
+        async def killed() -> bool:
+            """The connection is lost in the middle of the relay's statement, not between two of them."""
+            killing = """
+                SELECT bool_and(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND query LIKE 'UPDATE outbox%' AND wait_event_type = 'Lock'"""
+            return bool(await booking.fetchval(killing))
+
+        await eventually(killed)
+        await blocking.rollback()
     [said] = await say(booking)
-    async with asyncio.timeout(20):
-        while recorder.published != [said]:
-            await asyncio.sleep(0.02)
+
+    async def published() -> bool:
+        return recorder.published == [said]
+
+    await eventually(published)
     stop.set()
     await running
 

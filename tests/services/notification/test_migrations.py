@@ -28,7 +28,7 @@ async def test_the_queue_is_taken_back_and_made_again(notification: asyncpg.Pool
 
     engine = migrations._engine(databases.owner("notification"))
     try:
-        async with engine.begin() as connection:
+        async with engine.connect() as connection:
             await connection.run_sync(back_and_forth)
     finally:
         await engine.dispose()

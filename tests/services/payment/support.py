@@ -69,7 +69,7 @@ async def status(pool: asyncpg.Pool, order: str) -> Status:
 
 def intents(account: stripe.StripeClient, order: str) -> list[stripe.PaymentIntent]:
     page = account.v1.payment_intents.list({"limit": 100})
-    return [i for i in page.auto_paging_iter() if i.metadata.to_dict()["order_id"] == order]
+    return [i for i in page.auto_paging_iter() if i.metadata.to_dict().get("order_id") == order]
 
 
 async def refunded(account: stripe.StripeClient, intent_id: str | None) -> list[int]:

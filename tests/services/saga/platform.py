@@ -8,12 +8,13 @@ import signal
 import sys
 import uuid
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -174,7 +175,8 @@ class Restartable:
         assert process is not None
         family = [process, *process.children(recursive=True)]
         for each in family:
-            each.kill()
+            with suppress(psutil.NoSuchProcess):  # what it started ends by itself, too
+                each.kill()
         psutil.wait_procs(family, timeout=10)
 
     def restart(self) -> None:
@@ -200,8 +202,18 @@ def _post(client: httpx.Client, path: str, body: object, status: int) -> dict[st
 
 
 @contextmanager
-def launched(folder: Path, postgres_server: Postgres, broker: Broker, redis_url: str) -> Iterator[Platform]:
-    """All processes of all services, on these servers and on the AWS of the environment; ended with the block."""
+def launched(
+    folder: Path,
+    postgres_server: Postgres,
+    broker: Broker,
+    redis_url: str,
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Platform]:
+    """All processes of all services, on these servers and on the AWS of the environment; ended with the block.
+
+    ``more`` is added to the environment of each.
+    """
     broker_url = broker(PUBLISHERS, SUBSCRIPTIONS)
     sqs = boto3.client("sqs", region_name="eu-west-3")
     queues = {
@@ -242,6 +254,7 @@ def launched(folder: Path, postgres_server: Postgres, broker: Broker, redis_url:
                 "NOVU_API_BASE": novu,
                 "NOVU_WEBHOOK_SECRET": WEBHOOK_SECRET,
                 "REDIS_URL": redis_url,
+                **more,
             }
             migration = Server(
                 name=f"{service}-migrate",

@@ -22,9 +22,9 @@ from services.booking.entrypoints.bodies.catalogue import (
     SeatView,
 )
 from services.booking.entrypoints.bodies.kinds import Created
-from services.booking.entrypoints.wiring import Services, Wired, act_once, require_own
+from services.booking.entrypoints.wiring import ACTED, Services, Wired, act_once, require_own
 from services.common.auth import ORGANISER, PLATFORM, Caller, Principal
-from services.common.idempotency import ONCE, IdempotencyKey, Stored
+from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
 from services.common.problems import FORBIDDEN, NOT_FOUND, Problem, documented
 from services.contracts import Event
@@ -33,7 +33,7 @@ router = APIRouter(tags=["catalogue"])
 OWN = (FORBIDDEN, NOT_FOUND)
 
 
-@router.post("/venues", status_code=201, response_model=Created, responses=documented(FORBIDDEN, *ONCE))
+@router.post("/venues", status_code=201, response_model=Created, responses=documented(FORBIDDEN, *ACTED))
 async def create_venue(new: NewVenue, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Create a venue, as an organiser."""
     caller.require(ORGANISER)
@@ -45,7 +45,7 @@ async def create_venue(new: NewVenue, caller: Caller, services: Wired, idempoten
     return await act_once(services, caller, idempotency_key, "create venue", new, work)
 
 
-@router.post("/events", status_code=201, response_model=Created, responses=documented(*OWN, *ONCE))
+@router.post("/events", status_code=201, response_model=Created, responses=documented(*OWN, *ACTED))
 async def create_event(new: NewEvent, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Create an event, as an organiser, at a venue of one's own."""
     caller.require(ORGANISER)
@@ -64,7 +64,7 @@ async def create_event(new: NewEvent, caller: Caller, services: Wired, idempoten
 _DRAFT = {True: "draft", False: "published"}
 
 
-@router.post("/events/{event_id}/pools", status_code=201, response_model=Created, responses=documented(*OWN, *ONCE))
+@router.post("/events/{event_id}/pools", status_code=201, response_model=Created, responses=documented(*OWN, *ACTED))
 async def add_pool(
     event_id: uuid.UUID, new: NewPool, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
 ) -> Any:
@@ -84,7 +84,7 @@ async def add_pool(
 
 
 @router.post(
-    "/events/{event_id}/ticket-types", status_code=201, response_model=Created, responses=documented(*OWN, *ONCE)
+    "/events/{event_id}/ticket-types", status_code=201, response_model=Created, responses=documented(*OWN, *ACTED)
 )
 async def add_ticket_type(
     event_id: uuid.UUID, new: NewTicketType, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
@@ -117,7 +117,7 @@ async def add_ticket_type(
     "/events/{event_id}/vouchers",
     status_code=201,
     response_model=Created,
-    responses=documented(*OWN, *ONCE, (409, "code-taken")),
+    responses=documented(*OWN, *ACTED, (409, "code-taken")),
 )
 async def add_voucher(
     event_id: uuid.UUID, new: NewVoucher, caller: Caller, services: Wired, idempotency_key: IdempotencyKey

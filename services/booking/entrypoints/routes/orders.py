@@ -15,10 +15,10 @@ from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.domain.orders import Order
 from services.booking.domain.refunds import NotRefundable
 from services.booking.entrypoints.bodies.orders import OrderView, RefundRequest, RefundView, SagaView
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.booking.handlers import refunds
 from services.common.auth import PLATFORM, Caller, Principal
-from services.common.idempotency import ONCE, IdempotencyKey, Stored
+from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
 from services.common.problems import NOT_FOUND, Problem, documented
 
@@ -62,7 +62,7 @@ async def show_saga(order_id: uuid.UUID, caller: Caller, services: Wired) -> Any
     "/orders/{order_id}/refunds",
     status_code=202,
     response_model=RefundView,
-    responses=documented(NOT_FOUND, *ONCE, (409, "not-refundable")),
+    responses=documented(NOT_FOUND, *ACTED, (409, "not-refundable")),
 )
 async def request_refund(
     order_id: uuid.UUID, asked: RefundRequest, caller: Caller, services: Wired, idempotency_key: IdempotencyKey

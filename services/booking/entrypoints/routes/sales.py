@@ -15,10 +15,10 @@ from services.booking.domain import holds
 from services.booking.domain.holds import EXTENSIONS, HOLD_SECONDS, HoldRequest, HoldUnusable, Refused
 from services.booking.domain.vouchers import VoucherUnusable
 from services.booking.entrypoints.bodies.sales import Checkout, HoldView, NewHold, Placed
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.booking.handlers import orders
 from services.common.auth import Caller, Principal
-from services.common.idempotency import ONCE, IdempotencyKey, Stored
+from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
 from services.common.problems import NOT_FOUND, Problem, documented
 
@@ -70,7 +70,7 @@ async def take_hold(
 @router.post(
     "/holds/{hold_id}/extension",
     response_model=HoldView,
-    responses=documented(NOT_FOUND, *ONCE, (409, "hold-unusable")),
+    responses=documented(NOT_FOUND, *ACTED, (409, "hold-unusable")),
 )
 async def extend_hold(hold_id: uuid.UUID, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Ten minutes more from now on, for one's own live hold, so many times as EXTENSIONS says."""
@@ -105,7 +105,7 @@ async def give_up_hold(hold_id: uuid.UUID, caller: Caller, services: Wired) -> N
     "/checkout",
     status_code=202,
     response_model=Placed,
-    responses=documented(NOT_FOUND, *ONCE, (409, "hold-unusable"), (409, "voucher-unusable")),
+    responses=documented(NOT_FOUND, *ACTED, (409, "hold-unusable"), (409, "voucher-unusable")),
 )
 async def checkout(new: Checkout, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Order what is held. The answer comes at once; the order's saga takes the payment and issues the tickets."""

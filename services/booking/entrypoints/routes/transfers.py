@@ -11,10 +11,10 @@ from fastapi import APIRouter
 from services.booking.adapters.tickets import PostgresTransfers
 from services.booking.domain.tickets import NotHeld, NotTransferable
 from services.booking.entrypoints.bodies.transfers import Acceptance, MyTicket, Offer
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.booking.handlers import transfers
 from services.common.auth import Caller
-from services.common.idempotency import ONCE, IdempotencyKey, Stored
+from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
 from services.common.problems import NOT_FOUND, Problem, documented
 
@@ -45,7 +45,7 @@ async def offer_ticket(ticket_id: uuid.UUID, caller: Caller, services: Wired) ->
     "/transfers",
     status_code=201,
     response_model=MyTicket,
-    responses=documented(*ONCE, (409, "not-transferable")),
+    responses=documented(*ACTED, (409, "not-transferable")),
 )
 async def accept_ticket(
     acceptance: Acceptance, caller: Caller, services: Wired, idempotency_key: IdempotencyKey

@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse
 from services.booking.adapters import waiting_list
 from services.booking.adapters.admission import Admitted
 from services.booking.entrypoints.bodies.waiting import Admission, Entry, EntryView, Place, Wish
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.common.auth import Caller
-from services.common.idempotency import ONCE, IdempotencyKey, Stored
+from services.common.idempotency import IdempotencyKey, Stored
 from services.common.problems import NOT_FOUND, Problem, documented
 
 router = APIRouter(tags=["waiting"])
@@ -42,7 +42,7 @@ async def join_room(event_id: uuid.UUID, caller: Caller, services: Wired) -> Any
     "/waiting-list",
     status_code=201,
     response_model=Entry,
-    responses=documented(*ONCE, (409, "nothing-to-wait-for")),
+    responses=documented(*ACTED, (409, "nothing-to-wait-for")),
 )
 async def join_list(new: Wish, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Wait for a ticket type that is sold out: what is given back is offered in the order of the list."""
