@@ -65,3 +65,11 @@ async def test_what_is_refused_raises_and_has_not_arrived(trial: Trial) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 each has errors of its own; the sender tells none apart
         await trial.notifier.trigger(told)
     assert await trial.arrived(told.subscriber_id) == set()
+
+
+async def test_who_is_erased_has_nothing_left_and_erasing_again_is_the_same(trial: Trial) -> None:
+    told = message()
+    await trial.notifier.trigger(told)
+    for _ in range(2):
+        await trial.notifier.erase(told.subscriber_id)
+    assert await trial.arrived(told.subscriber_id) == set()

@@ -44,6 +44,9 @@ class Recorder:
             raise ConnectionError("no answer")
         self.taken.append(message)
 
+    async def erase(self, subscriber_id: str) -> None:
+        self.taken = [message for message in self.taken if message.subscriber_id != subscriber_id]
+
 
 def told(workflow: Workflow, subscriber: str = "", **ids: str) -> Delivery:
     payload = {key: str(uuid.uuid4()) for key in workflow.needs} | ids
