@@ -16,6 +16,9 @@ from typing import Any
 VHOST, EVENTS, DEAD_LETTERS = "platform", "platform.events", "platform.dead-letters"
 # Deliveries before a message is dead.
 DELIVERY_LIMIT = 5
+# A letter that somebody reads and gives back counts as delivered, and RabbitMQ 4 drops it after 20 unless told
+# otherwise (rabbitmq.com, "Quorum Queues", "Poison Message Handling").
+_READINGS = 1_000_000
 # Milliseconds: events older than a week are of no use to anybody; dead letters wait for a person for two.
 _EVENT_TTL, _DEAD_TTL = 7 * 24 * 3600 * 1000, 14 * 24 * 3600 * 1000
 # Messages: a quorum queue keeps its index in memory, about 100 bytes each (rabbitmq.com, "Quorum Queues").
@@ -111,7 +114,12 @@ def _policies(queue: str) -> list[dict[str, Any]]:
             "max-length": _MAX_LENGTH,
             "message-ttl": _EVENT_TTL,
         },
-        dead(queue): {"max-length": _MAX_LENGTH, "overflow": "reject-publish", "message-ttl": _DEAD_TTL},
+        dead(queue): {
+            "delivery-limit": _READINGS,
+            "max-length": _MAX_LENGTH,
+            "overflow": "reject-publish",
+            "message-ttl": _DEAD_TTL,
+        },
     }
     return [
         {

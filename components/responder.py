@@ -29,9 +29,10 @@ LOOKS: tuple[str, ...] = (
     "guardduty:GetFindings", "guardduty:ListDetectors",
     "health:DescribeEvents",
     "logs:DescribeLogGroups", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery",
+    "mq:ListBrokers",
     "rds:DescribeDBInstances", "rds:DescribeEvents",
     "secretsmanager:DescribeSecret",
-    "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListMessageMoveTasks",
+    "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
     "ssm:GetParameter",
     "states:DescribeExecution", "states:GetExecutionHistory", "states:ListExecutions",
     "sts:GetCallerIdentity",
@@ -47,11 +48,16 @@ MENDS: tuple[str, ...] = (
     "rds:ModifyDBInstance", "rds:RebootDBInstance",
     "secretsmanager:PutSecretValue", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage",
     "sns:Subscribe",
-    "sqs:CancelMessageMoveTask", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage",
-    "sqs:StartMessageMoveTask",
+    "sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
+    "sqs:SendMessage", "sqs:StartMessageMoveTask",
     "ssm:PutParameter",
     "wafv2:UpdateIPSet",
 )  # fmt: skip
+# Logins with which a runbook looks into a database or the broker, by their names; no key of a provider, no signing key.
+OPENS: tuple[str, ...] = ("secretsmanager:GetSecretValue",)
+_LOGINS = ("*-database", "broker-*", "database-authorities")
+# Locks of runbooks: parameters that come and go, so by their name.
+LOCKS: tuple[str, ...] = ("ssm:DeleteParameter", "ssm:PutParameter")
 # Step Functions and CloudFront know no tag of what these are about (Service Authorization Reference).
 _ANSWERS, _POINTS, _SEES_RELEASES = "states:SendTaskSuccess", "cloudfront-keyvaluestore:PutKey", "s3:GetObject"
 UNTAGGED: tuple[str, ...] = (_ANSWERS, _POINTS, _SEES_RELEASES)
@@ -65,6 +71,12 @@ def incident_policy(place: Place) -> str:
     return iam.document(
         iam.allow(LOOKS, ("*",)),
         iam.allow(MENDS, ("*",), condition=place.tagged),
+        # Secrets Manager ends the name of every secret with a dash and six characters.
+        iam.allow(
+            OPENS,
+            tuple(place.arn("secretsmanager", f"secret:{place.environment}/{name}-??????") for name in _LOGINS),
+        ),
+        iam.allow(LOCKS, (place.arn("ssm", f"parameter/{place.environment}/runbooks/*"),)),
         iam.allow((_ANSWERS,), (place.arn("states", "stateMachine:*"),)),
         iam.allow((_POINTS,), (f"arn:{place.partition}:cloudfront::{place.account_id}:key-value-store/*",)),
         iam.allow((_SEES_RELEASES,), (f"arn:{place.partition}:s3:::site-*/*",)),

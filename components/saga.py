@@ -35,6 +35,7 @@ class Saga(pulumi.ComponentResource):
     alias_arn: pulumi.Output[str]
     """What starts executions: always the version that is live, whatever is being deployed."""
     queue_urls: dict[str, pulumi.Output[str]]
+    dead_letter_urls: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:saga:Saga", name, None, opts)
@@ -47,6 +48,7 @@ class Saga(pulumi.ComponentResource):
             services=(f"logs.{context.region}.amazonaws.com", "states.amazonaws.com"),
             opts=self._child,
         )
+        self.dead_letter_urls = {}
         self._queues = {
             service: self._queue(service) for service in (*saga_definition.SERVICES, saga_definition.OPERATOR)
         }
@@ -104,6 +106,7 @@ class Saga(pulumi.ComponentResource):
             periods=1,
             opts=self._child,
         )
+        self.dead_letter_urls[service] = dead.url
         return made
 
     def _state_machine(self) -> sfn.StateMachine:

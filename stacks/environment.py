@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Context
+from components.operations_record import OperationsRecord
 from stacks import applications, compute, data, edge, foundation, governance, observation, workloads
 from stacks.outputs import Outputs
 from stacks.settings import PlatformSettings
@@ -56,8 +57,9 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
     callers = aws.ec2.get_managed_prefix_list(name=_CLOUDFRONT, opts=pulumi.InvokeOptions(provider=provider)).id
     way_in = edge.build(settings, base, cluster, services, others, callers=callers)
     observation.build(settings, base, cluster)
-    return Outputs(
+    outputs = Outputs(
         environment=settings.environment,
+        account=context.account_id,
         region=region,
         vpc_id=base.network.vpc_id,
         cluster_name=cluster.cluster.name,
@@ -66,11 +68,13 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
         state_machine_arn=services.saga.state_machine_arn,
         state_machine_alias_arn=services.saga.alias_arn,
         queue_urls=services.saga.queue_urls,
+        dead_letter_urls=services.saga.dead_letter_urls,
         database_ids={name: database.instance_id for name, database in databases.items()},
         database_secret_arns={name: database.service_secret.arn for name, database in databases.items()},
         reader_secret_arns={
             name: database.reader_secret.arn for name, database in databases.items() if database.reader_secret
         },
+        authorities_secret_arn=base.database_authorities.arn,
         broker_secret_arns={
             "administrator": stores.broker.administrator.arn,
             **{name: secret.arn for name, secret in stores.broker.users.items()},
@@ -103,6 +107,8 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
         },
         canary_rollback_function=way_in.guard.function_name,
     )
+    OperationsRecord("operations", outputs.operations(), context=context)
+    return outputs
 
 
 def _with_provider(

@@ -11,6 +11,15 @@ from typing import Any
 
 import pulumi
 
+# Names and addresses, never a secret: a parameter holds 8 KB at most.
+OPERATIONS = frozenset(
+    {
+        *("account", "environment", "region", "alarmTopicArns", "clusterName", "namespace"),
+        *("stateMachineArn", "queueUrls", "deadLetterUrls"),
+        *("databaseIds", "databaseSecretArns", "authoritiesSecretArn", "brokerSecretArns", "cacheSecretArns"),
+        *("canaries", "firewallArn", "rotationFunctions"),
+    }
+)
 Text = pulumi.Input[str]
 ByName = Mapping[str, pulumi.Input[str]]
 
@@ -21,6 +30,8 @@ class Outputs:
 
     environment: str
     """The environment's name; it starts the names that people and tools look up."""
+    account: Text
+    """The id of the account."""
     region: str
     """The home Region."""
     vpc_id: Text
@@ -37,12 +48,16 @@ class Outputs:
     """The order saga's live version: what starts executions."""
     queue_urls: ByName
     """Queues of saga commands by service, and `operator` for parked orders."""
+    dead_letter_urls: ByName
+    """Queues of what could not be worked on, by the same names."""
     database_ids: ByName
     """RDS instance identifiers by database."""
     database_secret_arns: ByName
     """Logins of the services' roles by database."""
     reader_secret_arns: ByName
     """Logins of the reading roles by database, where there is one."""
+    authorities_secret_arn: Text
+    """Certificates of the authorities of the databases; no secret."""
     broker_secret_arns: ByName
     """Logins on the broker by service, and `administrator`."""
     cache_secret_arns: ByName
@@ -93,6 +108,10 @@ class Outputs:
     """By service: the listener rule, the lease's parameter, and the stable and canary target groups."""
     canary_rollback_function: Text
     """The function that takes canaries back."""
+
+    def operations(self) -> dict[str, Any]:
+        """What runbooks need, by the same names: components/operations_record.py keeps it where they find it."""
+        return {name: value for name, value in self.exported().items() if name in OPERATIONS}
 
     def exported(self) -> dict[str, Any]:
         """The outputs by the names under which Pulumi exports them."""

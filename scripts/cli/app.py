@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import bootstrap, doctor, environment, local, policy, simulate, update
+from scripts.cli import bootstrap, doctor, environment, local, policy, runbook, simulate, update
 
 app = typer.Typer(
     name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
@@ -18,6 +18,7 @@ def eventctl() -> None:
 
 app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")
+app.add_typer(runbook.app, name="runbook")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -96,16 +97,17 @@ def test_every_make_target_that_a_document_names_exists(document: Path) -> None:
 
 @each_document
 def test_every_eventctl_command_that_a_document_names_exists(document: Path) -> None:
-    for line in re.findall(r"(?:`|^)eventctl((?: [^`\s#]+)+)", document.read_text(), flags=re.MULTILINE):
+    for line in re.findall(r"(?:`|^ *)eventctl((?: [^`\s#]+)+)", document.read_text(), flags=re.MULTILINE):
         check_command(line.split())
 
 
 def check_command(words: list[str]) -> None:
     """Fail unless ``eventctl words…`` names a command and options that it has."""
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     rest = list(words)
-    while hasattr(command, "commands"):
-        known = command.commands
+    while isinstance(command, typer.core.TyperGroup):
+        group: Any = command
+        known = {name: group.get_command(None, name) for name in group.list_commands(None)}
         if not rest or rest[0].startswith("-"):
             break
         # `status|logs` names both.
@@ -120,7 +122,10 @@ def check_command(words: list[str]) -> None:
 def test_a_command_or_an_option_that_does_not_exist_is_noticed() -> None:
     check_command(["local", "logs", "booking-api", "--follow"])
     check_command(["local", "status|logs"])
-    for words in (["lokal", "up"], ["local", "restart"], ["demo", "--jason"]):
+    check_command(["runbook", "run", "dead_letter_redrive", "--queue", "booking", "--local"])
+    mistakes = (["lokal", "up"], ["local", "restart"], ["demo", "--jason"], ["runbook", "run", "nothing"],
+                ["runbook", "run", "dead_letter_redrive", "--que"])  # fmt: skip
+    for words in mistakes:
         with pytest.raises(AssertionError):
             check_command(words)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.saga_definition import DECISIONS
+from scripts.runbooks import acting
 from stacks.processes import PROCESSES
 from stacks.settings import ApplicationsSettings
 from tests.conformance.runbook_names import ROOT, Unreadable, all_named, named
@@ -51,9 +52,26 @@ def test_a_runbook_leaves_nothing_to_be_done_later(document: Path) -> None:
 def test_a_runbook_can_be_typed_when_diagnosing_and_when_mitigating(document: Path) -> None:
     parts = re.split(r"^## (.+)$", document.read_text(), flags=re.MULTILINE)
     bodies = dict(zip(parts[1::2], parts[2::2], strict=True))
-    command = re.compile(r"\b(aws|kubectl|sql|rabbit|pulumi)\b")
+    command = re.compile(r"\b(aws|eventctl|kubectl|sql|rabbit|pulumi)\b")
     assert command.search(bodies["Diagnosis"])
     assert command.search(bodies["Mitigation"])
+
+
+def test_every_script_has_a_document_and_a_fault_to_be_tried_on() -> None:
+    assert acting()
+    for name in acting():
+        assert (ROOT / "runbooks" / f"{name}.md").exists(), f"runbooks/{name}.py has no document"
+        assert (ROOT / "tests" / "runbooks" / "faults" / f"{name}.py").exists(), f"no fault is injected for {name}"
+
+
+@pytest.mark.parametrize("name", acting())
+def test_the_document_of_a_script_says_the_command_where_it_is_needed(name: str) -> None:
+    parts = re.split(r"^## (.+)$", (ROOT / "runbooks" / f"{name}.md").read_text(), flags=re.MULTILINE)
+    bodies = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for section, option in (("Diagnosis", ""), ("Mitigation", "--apply"), ("Verify", "--verify"),
+                            ("Roll back", "--rollback")):  # fmt: skip
+        said = [line for line in bodies[section].splitlines() if f"eventctl runbook run {name}" in line]
+        assert any(option in line for line in said), f"{section} does not say `eventctl runbook run {name} {option}`"
 
 
 @each_document

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 import pytest
 
 from components import aws_facts, responder
+from runbooks._kit.target import Operations
 from scripts import guard
 from scripts.deployment import ROOT, Failed
 from scripts.local import rehearsal
@@ -195,6 +196,18 @@ class TestSecrets:
         assert len(program.all("aws:secretsmanager/secretPolicy:SecretPolicy")) == len(
             program.all("aws:secretsmanager/secret:Secret")
         )
+
+
+class TestOperations:
+    def test_runbooks_find_the_environment_by_its_name(self, prod: Made) -> None:
+        parameter = prod.stack.client("ssm").get_parameter(Name="/prod/operations")["Parameter"]
+        outputs = prod.stack.outputs()
+        found = Operations.model_validate_json(parameter["Value"])
+        assert (found.environment, found.region, found.account) == ("prod", "eu-west-3", outputs["account"])
+        assert found.queue_urls == outputs["queueUrls"]
+        assert set(found.dead_letter_urls) == set(found.queue_urls)
+        # An advanced parameter's limit (Systems Manager User Guide, "Parameter tiers"), with room to grow.
+        assert len(parameter["Value"]) < 7_000
 
 
 class TestQueues:

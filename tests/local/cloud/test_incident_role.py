@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
@@ -17,8 +19,11 @@ from botocore.parsers import ResponseParserError
 
 from components import responder
 from components.context import Place
+from runbooks import _kit as kit
+from runbooks._kit.target import AWS
 from scripts.deployment import ROOT
 from scripts.local.cloud import running
+from scripts.runbooks import acting
 from tests.conformance.test_runbook_commands import CALLED, CLIENT_SIDE, commands
 from tests.support.permissions import credentials, denied, enforcing
 
@@ -49,9 +54,27 @@ def typed() -> dict[str, tuple[str, str]]:
     return {action: call for action, call in found.items() if action not in ADMINISTRATORS}
 
 
-def test_the_role_allows_what_the_runbooks_type_and_nothing_else() -> None:
-    allowed = {*responder.LOOKS, *responder.MENDS, *responder.UNTAGGED}
-    assert allowed == set(typed())
+def scripted() -> set[str]:
+    """Every action that a script of a runbook says that it needs; tests/runbooks/ holds each to its word."""
+    scripts = [importlib.import_module(f"runbooks.{name}") for name in acting()]
+    classes = [each for script in scripts for each in vars(script).values() if isinstance(each, type)]
+    own = {each for each in classes if issubclass(each, kit.Runbook)}
+    assert len(own) == len(scripts)
+    return set(AWS).union(*(each.aws for each in own))
+
+
+def test_the_role_allows_what_the_runbooks_type_and_do_and_nothing_else() -> None:
+    allowed = {*responder.LOOKS, *responder.MENDS, *responder.OPENS, *responder.LOCKS, *responder.UNTAGGED}
+    assert allowed == set(typed()) | scripted()
+
+
+def test_no_login_is_read_but_those_of_databases_and_of_the_broker() -> None:
+    statements = json.loads(responder.incident_policy(PLACE))["Statement"]
+    [opens] = [each for each in statements if each["Action"] == list(responder.OPENS)]
+    for name, readable in (("booking-database", True), ("broker-administrator", True), ("payment-stripe", False),
+                           ("booking-signing", False), ("identity-social", False)):  # fmt: skip
+        arn = PLACE.arn("secretsmanager", f"secret:dev/{name}-a1B2c3")
+        assert any(fnmatchcase(arn, pattern) for pattern in opens["Resource"]) is readable, name
 
 
 def test_what_changes_something_is_bound_to_the_environment() -> None:
@@ -113,7 +136,7 @@ def test_every_command_of_a_runbook_is_allowed_where_without_the_role_it_is_refu
     assert wrongly == []
     # Moto judges most services; those that it has not are told by name, so that a change shows.
     assert {action.split(":")[0] for action in set(typed()) - judged} <= {
-        "backup", "cloudfront-keyvaluestore", "health", "s3", "sts", "guardduty", "eks", "acm",
+        "backup", "cloudfront-keyvaluestore", "health", "s3", "sts", "guardduty", "eks", "acm", "mq",
     }  # fmt: skip
 
 
@@ -123,7 +146,6 @@ def test_every_command_of_a_runbook_is_allowed_where_without_the_role_it_is_refu
         ("rds", "delete_db_instance"),
         ("sqs", "purge_queue"),
         ("sqs", "delete_queue"),
-        ("secretsmanager", "get_secret_value"),
         ("secretsmanager", "delete_secret"),
         ("kms", "schedule_key_deletion"),
         ("iam", "put_role_policy"),

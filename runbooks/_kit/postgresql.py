@@ -1,0 +1,67 @@
+"""A service's database, as the login that the service itself uses: TLS verified, at the instance, with a time limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import pg8000.native
+
+from runbooks._kit.model import Refused
+from runbooks._kit.target import Target
+
+_CONNECT_SECONDS = 10
+_STATEMENT_MILLISECONDS = 15_000
+
+Row = dict[str, Any]
+
+
+class Database:
+    """A connection. Statements take named parameters (``:name``); each is a transaction of its own."""
+
+    def __init__(self, connection: pg8000.native.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run ``statement``; returns its rows by the names of their columns."""
+        found = self._connection.run(statement, **parameters) or []
+        names = [column["name"] for column in self._connection.columns or ()]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+
+@contextmanager
+def connected(target: Target, service: str, *, stage: str = "AWSCURRENT") -> Iterator[Database]:
+    """Connect to the database of ``service``. Raises Refused for one that there is not, and what the server raises.
+
+    At the instance, not at a proxy, which would show and end its own connections.
+    """
+    secrets = target.operations.database_secret_arns
+    if service not in secrets:
+        raise Refused(f"there is no database {service!r}; databases are {', '.join(sorted(secrets))}")
+    login = target.secret(secrets[service], stage)
+    connection = pg8000.native.Connection(
+        login["username"],
+        host=login.get("instance", login["host"]),
+        port=int(login["port"]),
+        database=login["database"],
+        password=login["password"],
+        ssl_context=target.trust,
+        timeout=_CONNECT_SECONDS,
+        application_name="runbook",
+    )
+    try:
+        connection.run(f"SET statement_timeout = {_STATEMENT_MILLISECONDS}")
+        yield Database(connection)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def logins(target: Target, service: str) -> Iterator[list[Database]]:
+    """A connection for each login in use: logins take turns, and pods may still have the one before."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(connected(target, service))]
+        with suppress(target.client("secretsmanager").exceptions.ResourceNotFoundException):
+            found.append(stack.enter_context(connected(target, service, stage="AWSPREVIOUS")))
+        yield found
