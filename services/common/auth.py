@@ -103,7 +103,9 @@ class Authenticator:
         return response.json()
 
 
-_bearer = HTTPBearer(auto_error=False, description="A JWT of the platform's OIDC issuer.")
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="bearer", bearerFormat="JWT", description="A token of the platform's OIDC issuer."
+)
 
 
 async def principal(
