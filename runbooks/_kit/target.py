@@ -46,9 +46,11 @@ class Operations(BaseModel):
     state_machine_arn: str
     queue_urls: dict[str, str]
     dead_letter_urls: dict[str, str]
+    database_ids: dict[str, str]
     database_secret_arns: dict[str, str]
     broker_secret_arns: dict[str, str]
     authorities_secret_arn: str
+    canaries: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

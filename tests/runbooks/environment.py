@@ -43,6 +43,7 @@ class Environment:
             "databaseIds": {},
             "databaseSecretArns": {},
             "brokerSecretArns": {},
+            "canaries": {},
             "authoritiesSecretArn": self.secret("database-authorities", {"bundle": self.bundle.read_text()}),
         }
         self.write()
