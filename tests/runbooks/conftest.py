@@ -10,6 +10,7 @@ from scripts.local.certificates import Authority
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
+from tests.runbooks.faults.oversell_audit import oversell_audit, pools
 from tests.runbooks.faults.stuck_saga import saga, stuck_saga
 from tests.services.conftest import aws_server, broker, rabbitmq_server
 
@@ -20,6 +21,8 @@ __all__ = [
     "database_connections_exhausted",
     "dead_letter_redrive",
     "events",
+    "oversell_audit",
+    "pools",
     "rabbitmq_server",
     "saga",
     "sessions",
