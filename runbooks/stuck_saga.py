@@ -114,7 +114,8 @@ class Parked:
 
     def says(self, order: Facts) -> str:
         if not order.waits:
-            return "answered" if order.execution in ("RUNNING", "SUCCEEDED") else "for a person: its execution failed"
+            over = order.execution in ("RUNNING", "SUCCEEDED")
+            return "answered" if over else f"for a person: its execution is {order.execution}"
         return self.decision(order) or f"for a person: {order.doubt}"
 
     def tables(self) -> list[kit.Table]:
@@ -252,7 +253,11 @@ def _facts(target: kit.Target, executions: Mapping[str, str]) -> list[Facts]:
 
 def _state(target: kit.Target, execution: str) -> dict[str, Any]:
     """Whether an execution waits for a person, and what went wrong before it did."""
-    status = _status(target, execution)
+    known = target.client("stepfunctions").exceptions
+    try:
+        status = _status(target, execution)
+    except (known.ExecutionDoesNotExist, known.InvalidArn):
+        return {"execution": "not there", "waits": False}
     found = target.client("stepfunctions").get_execution_history(
         executionArn=execution, reverseOrder=True, maxResults=_EVENTS
     )

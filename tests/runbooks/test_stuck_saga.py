@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +128,15 @@ def test_a_message_about_no_order_is_told_and_left(saga: Saga, bench: Bench) -> 
     report = bench.engine().dry_run()
     assert report.findings[1]["rows"] == [{"messages": 1}]
     assert report.actions == []
+
+
+def test_an_order_whose_execution_is_gone_is_for_a_person_and_its_message_stays(saga: Saga, bench: Bench) -> None:
+    order = saga.park(payment="captured")
+    gone = json.loads(saga.bodies()[0]) | {"executionArn": saga.execution("never"), "orderId": str(uuid.uuid4())}
+    saga.queue("operator").send(Message(id="any", body=json.dumps(gone).encode()))
+    report = bench.engine().dry_run()
+    assert {row["order"]: row["decision"] for row in report.findings[0]["rows"]} == {
+        order: "issue",
+        gone["orderId"]: "for a person: its execution is not there",
+    }
+    assert [action["before"]["order"] for action in report.actions] == [order]

@@ -84,10 +84,13 @@ class Saga:
     def queue(self, service: str) -> SqsQueue:
         return SqsQueue(self.environment.aws("sqs"), self.environment.record["queueUrls"][service])
 
+    def execution(self, order: str) -> str:
+        """The ARN of an order's execution."""
+        return self.machine.replace(":stateMachine:", ":execution:") + f":{order}"
+
     def state(self, order: str) -> str:
         """Where the execution of ``order`` is."""
-        arn = self.machine.replace(":stateMachine:", ":execution:") + f":{order}"
-        events = self.machines.get_execution_history(executionArn=arn)["events"]
+        events = self.machines.get_execution_history(executionArn=self.execution(order))["events"]
         return [str(found["name"]) for each in events if (found := each.get("stateEnteredEventDetails"))][-1]
 
     @property
