@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class Environment:
     record: dict[str, Any] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     """IAM actions that were needed on behalf of a target."""
+    hooks: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """By botocore's event: what stands in for AWS where moto does nothing."""
 
     def __post_init__(self) -> None:
         self.record = {
@@ -55,6 +57,8 @@ class Environment:
     def target(self, *, region: str = REGION, account: str | None = None) -> Target:
         session: Any = boto3.Session(region_name=region)
         session.events.register("before-call", self._asked)
+        for event, hook in self.hooks.items():
+            session.events.register(event, hook)
         return Target.open(session, self.name, account=account)
 
     def _asked(self, model: Any, **_: Any) -> None:
