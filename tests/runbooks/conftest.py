@@ -10,6 +10,7 @@ from scripts.local.certificates import Authority
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
+from tests.runbooks.faults.waf_block import firewall, waf_block
 from tests.services.conftest import aws_server, broker, rabbitmq_server
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "database_connections_exhausted",
     "dead_letter_redrive",
     "events",
+    "firewall",
     "rabbitmq_server",
     "sessions",
+    "waf_block",
 ]
 
 

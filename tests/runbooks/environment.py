@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.validate import validate_parameters
 
 from runbooks._kit.target import Target
 
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+# Where the name of an action is not that of the signature.
+_PREFIXES = {"monitoring": "cloudwatch"}
 ACCOUNT, REGION = "123456789012", "eu-west-3"
 
 
@@ -29,6 +34,9 @@ class Environment:
     record: dict[str, Any] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     """IAM actions that were needed on behalf of a target."""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """What answers an operation (`rds:RebootDBInstance`) that the simulated AWS lacks, from its parameters; botocore
+    holds both to AWS's own model."""
 
     def __post_init__(self) -> None:
         self.record = {
@@ -43,6 +51,7 @@ class Environment:
             "databaseIds": {},
             "databaseSecretArns": {},
             "brokerSecretArns": {},
+            "firewallArn": f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/{self.name}/none",
             "authoritiesSecretArn": self.secret("database-authorities", {"bundle": self.bundle.read_text()}),
         }
         self.write()
@@ -53,13 +62,23 @@ class Environment:
 
     def target(self, *, region: str = REGION, account: str | None = None) -> Target:
         session: Any = boto3.Session(region_name=region)
+        session.events.register("before-parameter-build", self._given)
         session.events.register("before-call", self._asked)
         return Target.open(session, self.name, account=account)
 
-    def _asked(self, model: Any, **_: Any) -> None:
+    def _given(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["given"] = params
+
+    def _asked(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
         prefix = model.service_model.signing_name
+        prefix = _PREFIXES.get(prefix, prefix)
         # A batch needs the action of what is in it (SQS Developer Guide, "SQS API permissions").
         self.asked.add(f"{prefix}:{model.name.removesuffix('Batch')}")
+        if (answer := self.answers.get(f"{prefix}:{model.name}")) is None:
+            return None
+        given = dict(answer(context["given"]))
+        validate_parameters(given, model.output_shape)
+        return AWSResponse("", 200, {}, None), given
 
     def write(self, **changes: Any) -> None:
         """Write the record, as an update of the stack does."""
