@@ -25,7 +25,7 @@ LOOKS: tuple[str, ...] = (
     "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics",
     "ec2:DescribeManagedPrefixLists", "ec2:GetManagedPrefixListEntries",
     "eks:DescribeCluster", "eks:ListNodegroups",
-    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups",
+    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups", "elasticache:ListTagsForResource",
     "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetHealth",
     "guardduty:GetFindings", "guardduty:ListDetectors",
     "health:DescribeEvents",

@@ -18,8 +18,8 @@ from runbooks._kit.target import until
 _GIB = 2**30
 # The alarm's share (components/database_alarms.py).
 _LOW = 0.1
-# Amazon RDS User Guide, "Working with storage for Amazon RDS DB instances": by 10 % at least, the ceiling of autoscaling
-# at least 10 % above the size (26 % so that it can work), and no second change within six hours.
+# Amazon RDS User Guide, "Working with storage for Amazon RDS DB instances": by 10 % at least, the ceiling of
+# autoscaling at least 10 % above the size (26 % so that it can work), and no second change within six hours.
 _LEAST, _CEILING = 10, 1.26
 _REST = timedelta(hours=6)
 # States in which RDS takes a change of the storage; one that is full takes nothing else.

@@ -268,7 +268,7 @@ def _not_ours(target: kit.Target, wanted: Sequence[Network]) -> None:
         for address in addresses:
             for network in wanted:
                 other = ip_network(address)
-                if other.version == network.version and other.overlaps(network):  # type: ignore[arg-type]
+                if other.version == network.version and other.overlaps(network):
                     raise kit.Refused(f"--address {network} overlaps {address}, which is {whose}")
 
 

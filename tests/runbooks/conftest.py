@@ -8,25 +8,40 @@ import pytest
 
 from scripts.local.certificates import Authority
 from tests.runbooks.environment import Environment
+from tests.runbooks.faults.backup_failed import backup_failed, backups
+from tests.runbooks.faults.cache_failover import cache_failover, caches
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
+from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
+from tests.runbooks.faults.rds_failover import rds_failover, standbys
 from tests.runbooks.faults.rds_storage_full import rds_storage_full, storage
+from tests.runbooks.faults.stripe_webhook_replay import stripe_webhook_replay, webhooks
 from tests.runbooks.faults.waf_block import firewall, waf_block
 from tests.services.conftest import aws_server, broker, rabbitmq_server
 
 __all__ = [
     "aws_server",
+    "backup_failed",
+    "backups",
     "broker",
+    "cache_failover",
+    "caches",
     "commands",
     "database_connections_exhausted",
     "dead_letter_redrive",
+    "deliveries",
     "events",
     "firewall",
+    "notification_backlog",
     "rabbitmq_server",
+    "rds_failover",
     "rds_storage_full",
     "sessions",
+    "standbys",
     "storage",
+    "stripe_webhook_replay",
     "waf_block",
+    "webhooks",
 ]
 
 

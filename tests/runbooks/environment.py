@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.validate import validate_parameters
 
 from runbooks._kit.target import Target
@@ -78,7 +79,7 @@ class Environment:
             return None
         given = dict(answer(context["given"]))
         validate_parameters(given, model.output_shape)
-        return AWSResponse("", 200, {}, None), given
+        return AWSResponse("", 200, HTTPHeaders(), None), given
 
     def write(self, **changes: Any) -> None:
         """Write the record, as an update of the stack does."""

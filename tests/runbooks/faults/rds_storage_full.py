@@ -71,9 +71,7 @@ def storage(environment: Environment, databases: Databases, postgres_server: Pos
 
 
 @pytest.fixture
-def rds_storage_full(
-    environment: Environment, storage: Storage, postgres_server: Postgres, tmp_path: Path
-) -> Fault:
+def rds_storage_full(environment: Environment, storage: Storage, postgres_server: Postgres, tmp_path: Path) -> Fault:
     storage.instances.free(storage.instance, 15, 10, 5)
     runbook = RdsStorageFull(service="booking", drop_slot=[storage.make_slot()], patience=0)
     return Fault(
