@@ -85,7 +85,9 @@ class Event(StrEnum):
     PAYMENT_DISPUTED = "payment.disputed"
 
 
-Id = Annotated[str, Field(min_length=1, max_length=128)]
+# No control characters: PostgreSQL's text has no NUL, and nobody makes ids of the others.
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
+Id = Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)]
 
 
 class _Message(BaseModel):

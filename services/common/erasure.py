@@ -13,8 +13,10 @@ from typing import Final
 
 import asyncpg
 
-from services.common.problems import Problem
+from services.common.problems import Kind, Problem
 
+# What a person who was erased may be answered.
+ERASED: Final[Kind] = (409, "erased")
 _PREFIX: Final = "erased:"
 # What a service writes where something that leads to the person was: a way to pay, a buyer of whom nothing was known.
 NOTHING: Final = "erased:nothing"
@@ -59,7 +61,7 @@ async def remaining(connection: asyncpg.Connection, people: Iterable[str]) -> se
 async def require(connection: asyncpg.Connection, person: str) -> None:
     """Raises Problem 409 for somebody who was erased and whose token is still good."""
     if not await remaining(connection, [person]):
-        raise Problem(409, "erased", "Your data was erased at your wish; sign in anew to begin again.")
+        raise Problem(*ERASED, "Your data was erased at your wish; sign in anew to begin again.")
 
 
 def _digest(person: str) -> bytes:

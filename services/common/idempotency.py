@@ -7,17 +7,28 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import asyncpg
 from fastapi import Header
 
-from services.common.problems import Problem
+from services.common.problems import Kind, Problem
 
 LEASE_SECONDS = 30.0
 
 # Required: without a key, a client that repeats a request whose answer was lost would act twice.
-IdempotencyKey = Annotated[str, Header(min_length=8, max_length=128, pattern="^[A-Za-z0-9._:-]+$")]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=128,
+        pattern="^[A-Za-z0-9._:-]+$",
+        description="Made by the client for each thing it wants once; the same key and request get the same answer.",
+    ),
+]
+# What `once` may answer beside its work.
+ONCE: Final[tuple[Kind, ...]] = ((409, "request-in-flight"), (422, "idempotency-key-reused"))
 
 
 @dataclass(frozen=True, slots=True)

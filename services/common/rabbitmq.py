@@ -50,24 +50,22 @@ class EventPublisher:
 
     async def publish(self, message: OutboxMessage) -> None:
         """Publish under the event's name; raises when it is not confirmed within CONFIRM_SECONDS."""
-        if self._exchange is None:
-            self._exchange = await self._channel.get_exchange(EVENTS_EXCHANGE)
         event = EventMessage.model_validate(
             {"id": str(message.id), "type": message.topic, "occurredAt": message.occurred_at, "ids": message.payload}
         )
-        await self._exchange.publish(
-            aio_pika.Message(
-                event.model_dump_json().encode(),
-                message_id=event.id,
-                type=event.type.value,
-                content_type="application/json",
-                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                headers={telemetry.TRACEPARENT: trace} if (trace := telemetry.traceparent()) else None,
-            ),
-            routing_key=message.topic,
-            mandatory=False,
-            timeout=CONFIRM_SECONDS,
+        body = aio_pika.Message(
+            event.model_dump_json().encode(),
+            message_id=event.id,
+            type=event.type.value,
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            headers={telemetry.TRACEPARENT: trace} if (trace := telemetry.traceparent()) else None,
         )
+        # A channel that has lost its connection waits for another one, for ever.
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            if self._exchange is None:
+                self._exchange = await self._channel.get_exchange(EVENTS_EXCHANGE)
+            await self._exchange.publish(body, routing_key=message.topic, mandatory=False)
 
 
 async def consume(

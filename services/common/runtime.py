@@ -16,6 +16,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
 from services.common import logs, metrics, problems, telemetry
+from services.common.asgi import Bounded
+from services.common.openapi import Api
 from services.common.settings import ServiceSettings
 
 log = logs.get(__name__)
@@ -25,17 +27,19 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 CHECK_SECONDS = 2.0
 # Below Kubernetes' default terminationGracePeriodSeconds of 30.
 DRAIN_SECONDS = 25
+# Bytes: a hall of 20,000 numbered seats takes two million of them.
+LARGEST_BODY = 4 * 1024 * 1024
 
 
 def health(checks: Mapping[str, Check]) -> APIRouter:
     """`/healthz`: the process answers. `/readyz`: each of ``checks`` passes within CHECK_SECONDS."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(include_in_schema=False)
 
-    @router.get("/healthz", summary="Whether the process is alive")
+    @router.get("/healthz")
     async def _alive() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/readyz", summary="Whether it can serve", responses={503: {"description": "Not ready"}})
+    @router.get("/readyz")
     async def _ready() -> JSONResponse:
         results = dict(zip(checks, await asyncio.gather(*map(_passes, checks.values())), strict=True))
         ready = all(results.values())
@@ -78,9 +82,10 @@ async def looping(*loops: Loop) -> AsyncIterator[None]:
 
 
 def application(title: str, lifespan: Callable[[FastAPI], object], *, description: str = "") -> FastAPI:
-    """A FastAPI application with this platform's error format and metrics."""
-    app = FastAPI(title=title, version="1", description=description, lifespan=lifespan)  # type: ignore[arg-type]
+    """A FastAPI application with this platform's error format, documents, limits and metrics."""
+    app = Api(title=title, version="1", description=description, lifespan=lifespan)
     problems.install(app)
+    app.add_middleware(Bounded, most=LARGEST_BODY)
     app.add_middleware(metrics.Measured)
     app.include_router(metrics.router())
     return app

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Any, Literal
 
+from fastapi import Request
+from pydantic import BaseModel
+
+from services.common.bodies import Body
+from services.common.openapi import SCHEMAS
 from services.common.problems import Problem
+
+
+class Received(Body):
+    """The webhook was taken, whatever it was about."""
+
+    received: Literal[True] = True
+
 
 # Events are a few kilobytes; more is not one.
 LARGEST_BYTES = 256 * 1024
@@ -18,3 +30,13 @@ async def raw_body(request: Request) -> bytes:
         if len(body) > LARGEST_BYTES:
             raise Problem(413, "too-large", f"A webhook has at most {LARGEST_BYTES} bytes.")
     return bytes(body)
+
+
+def described(body: type[BaseModel], *headers: str) -> dict[str, Any]:
+    """The `openapi_extra` argument of a route that verifies a signature before it reads ``body``."""
+    signed = [{"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in headers]
+    schema = body.model_json_schema(ref_template=f"{SCHEMAS}{{model}}")
+    return {
+        "parameters": signed,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+    }

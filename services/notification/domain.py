@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from services.contracts import EventMessage
+from pydantic import Field
+
+from services.contracts import PRINTABLE, EventMessage
 from services.notification.workflows.model import Channel, Workflow
 
 CONSUMER: Final = "notification"
@@ -19,6 +21,9 @@ TOPICS: Final = (
 
 # Seconds. Fifteen attempts take about seven hours: longer than Novu's incidents, short enough for a person to see.
 FIRST_PAUSE, LONGEST_PAUSE, MOST_ATTEMPTS = 5.0, 3_600.0, 15
+
+# A workflow's name and a subject: an id, or a campaign and a subscriber.
+TransactionId = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]
 
 
 class Status(StrEnum):

@@ -13,8 +13,10 @@ from urllib.request import Request, urlopen
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import ECKey
 
 from scripts.local import processes
+from scripts.local.issuer import Issuer
 from scripts.local.servers import rabbitmq, redis
 from scripts.local.servers.rabbitmq import RabbitMQ
 from scripts.local.servers.redis import Redis
@@ -24,6 +26,7 @@ from tests.services.broker import Broker, set_up
 from tests.support.databases import Databases
 
 ROOT = Path(__file__).parents[2]
+ISSUER = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +64,12 @@ async def payment(databases: Databases) -> AsyncIterator[asyncpg.Pool]:
 async def notification(databases: Databases) -> AsyncIterator[asyncpg.Pool]:
     async with database.pool(await databases.create("notification"), size=10) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """Whose tokens the APIs take."""
+    return Issuer(ISSUER, ECKey.generate_key("P-256", auto_kid=True))
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,11 @@ class Ticket:
 
 
 class NotTransferable(Exception):
-    """The ticket is not the caller's or not valid any more, or nobody offers it (any more)."""
+    """The ticket is not valid any more, or nobody offers it (any more)."""
+
+
+class NotHeld(NotTransferable):
+    """There is no such ticket, or it is somebody else's."""
 
 
 def ticket_id(order_id: uuid.UUID, number: int) -> uuid.UUID:

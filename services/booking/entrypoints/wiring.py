@@ -19,7 +19,7 @@ from services.booking.ticket_codes import Signer
 from services.common import erasure
 from services.common.auth import ORGANISER, PLATFORM, Principal
 from services.common.executions import ExecutionReader
-from services.common.idempotency import Stored, digest, once
+from services.common.idempotency import ONCE, Stored, digest, once
 from services.common.problems import Problem
 
 
@@ -41,6 +41,10 @@ def _services(request: Request) -> Services:
 
 Wired = Annotated[Services, Depends(_services)]
 Work = Callable[[asyncpg.Connection], Awaitable[Stored]]
+
+
+# What `act_once` may answer beside its work.
+ACTED = (*ONCE, erasure.ERASED)
 
 
 async def act_once(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from services.booking.domain.tickets import (
     TRANSFER_SECONDS,
+    NotHeld,
     NotTransferable,
     TicketStatus,
     transferred_id,
@@ -22,11 +23,13 @@ async def offer(store: TransferStore, *, ticket_id: uuid.UUID, holder_id: str) -
     """Offer one's own valid ticket; returns the secret, which is kept nowhere, and until when it may be used.
 
     Idempotency: none: each offer takes the place of the one before, whose secret is worth nothing then. Raises
-    NotTransferable.
+    NotHeld, NotTransferable.
     """
     ticket = await store.lock_ticket(ticket_id)
-    if ticket is None or ticket.holder_id != holder_id or ticket.status is not TicketStatus.VALID:
-        raise NotTransferable(f"you have no valid ticket {ticket_id}")
+    if ticket is None or ticket.holder_id != holder_id:
+        raise NotHeld(f"you have no ticket {ticket_id}")
+    if ticket.status is not TicketStatus.VALID:
+        raise NotTransferable(f"ticket {ticket_id} is {ticket.status.value}, not valid")
     secret = secrets.token_urlsafe(32)
     return secret, await store.offer(uuid.uuid4(), ticket, _hash(secret), TRANSFER_SECONDS)
 

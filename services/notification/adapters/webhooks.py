@@ -6,13 +6,13 @@ Novu sends through Svix, which signs `id.timestamp.body` with HMAC-SHA256 and re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel, Field, ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from services.notification.domain import Report
+from services.notification.domain import Report, TransactionId
 from services.notification.workflows.model import Channel
 
 # docs.novu.co, "Webhooks event types"
@@ -27,28 +27,47 @@ class Forged(ValueError):
     """The webhook was not signed with our secret, or too long ago."""
 
 
-def verified(secret: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """The JSON of a webhook whose raw ``body`` carries a valid signature. Raises Forged."""
+class NoEvent(ValueError):
+    """The body is not what Novu sends."""
+
+
+class NovuEvent(BaseModel):
+    """What every event of Novu has."""
+
+    type: str
+    data: dict[str, Any]
+
+
+class _Message(BaseModel):
+    transaction_id: TransactionId = Field(alias="transactionId")
+    channel: Channel
+
+
+class _Report(BaseModel):
+    object: _Message
+    error: Any = None
+
+
+def verify(secret: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Raises Forged unless the raw ``body`` carries a valid signature."""
     given = {f"webhook-{part}": headers.get(f"svix-{part}", "") for part in ("id", "timestamp", "signature")}
     try:
         Webhook(secret).verify(body, given, json_parse=False)
-        content = json.loads(body)
     except (WebhookVerificationError, ValueError) as error:
         raise Forged("the signature does not fit the body") from error
-    if not isinstance(content, dict):
-        raise Forged("the body is no object")
-    return content
 
 
-def report(content: Mapping[str, Any]) -> tuple[str, Channel, Report] | None:
-    """Transaction id, channel and report of a webhook; None when it is about something else.
+def report(body: bytes) -> tuple[str, Channel, Report] | None:
+    """Transaction id, channel and report of an event; None when it is about something else. Raises NoEvent.
 
     Chat's failures come as `message.sent` with an error in them.
     """
-    said = _REPORTS.get(str(content.get("type")))
-    data = content.get("data")
-    message = data.get("object") if isinstance(data, dict) else None
-    if said is None or not isinstance(message, dict) or message.get("channel") not in set(Channel):
+    try:
+        event = NovuEvent.model_validate_json(body)
+    except ValidationError as error:
+        raise NoEvent("an event needs type and data") from error
+    try:
+        said, data = _REPORTS[event.type], _Report.model_validate(event.data)
+    except (KeyError, ValidationError):
         return None
-    failed = isinstance(data, dict) and data.get("error") is not None
-    return str(message.get("transactionId")), Channel(message["channel"]), Report.FAILED if failed else said
+    return data.object.transaction_id, data.object.channel, said if data.error is None else Report.FAILED

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from services.common.bodies import Body
+from services.common.bodies import Body, Flag
 from services.common.problems import Problem
 from services.contracts import Id
 from services.notification.domain import Status
 from services.notification.preferences import HOME_LOCALE, HOME_ZONE, Locale, Preferences, TicketsUnreachable
 from services.notification.quiet_hours import QuietHours
 from services.notification.workflows.model import Category, Channel
+
+_CLOCK = re.compile("^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$")
 
 
 def _known(zone: str) -> str:
@@ -33,11 +36,20 @@ class Entry(Body):
     status: Status | None
 
 
+def _wall_clock(value: Any) -> Any:
+    if not isinstance(value, time) and not (isinstance(value, str) and _CLOCK.match(value)):
+        raise ValueError("must be a time of the wall clock, without an offset, like 22:00 or 22:00:00")
+    return value
+
+
+WallClock = Annotated[time, BeforeValidator(_wall_clock), WithJsonSchema({"type": "string", "pattern": _CLOCK.pattern})]
+
+
 class QuietHoursBody(Body):
     """Local wall clock; past midnight when ``end`` is the earlier one."""
 
-    start: time
-    end: time
+    start: WallClock
+    end: WallClock
 
 
 class PreferencesBody(Body):
@@ -46,7 +58,7 @@ class PreferencesBody(Body):
     locale: Locale = HOME_LOCALE
     time_zone: Annotated[str, AfterValidator(_known)] = HOME_ZONE
     quiet_hours: QuietHoursBody | None = None
-    channels: dict[Category, dict[Channel, bool]] = Field(default_factory=dict)
+    channels: dict[Category, dict[Channel, Flag]] = Field(default_factory=dict)
 
     def preferences(self) -> Preferences:
         """The settings that are asked for. Raises Problem 422."""

@@ -9,13 +9,14 @@ from pydantic import SecretStr
 
 from services.common import logs
 from services.common.auth import PLATFORM, Caller
-from services.common.problems import Problem, documented
-from services.common.webhooks import raw_body
+from services.common.erasure import ERASED
+from services.common.problems import FORBIDDEN, NOT_FOUND, Problem, documented
+from services.common.webhooks import Received, described, raw_body
 from services.notification import handlers
 from services.notification.adapters import webhooks
 from services.notification.adapters.store import PostgresStore
 from services.notification.adapters.subscribers import PostgresSubscribers
-from services.notification.domain import Status
+from services.notification.domain import Status, TransactionId
 from services.notification.entrypoints.bodies import (
     Campaign,
     DeadDelivery,
@@ -30,19 +31,23 @@ log = logs.get(__name__)
 router = APIRouter(tags=["notification"])
 
 
-@router.get("/notifications", response_model=list[Entry], responses=documented(401, 503))
+@router.get("/notifications", response_model=list[Entry])
 async def show_feed(caller: Caller, request: Request) -> Any:
     """The newest hundred entries of one's own feed."""
     return await PostgresStore(request.app.state.pool).feed(caller.id)
 
 
-@router.get("/preferences", response_model=PreferencesBody, responses=documented(401, 503))
+@router.get("/preferences", response_model=PreferencesBody)
 async def show_preferences(caller: Caller, request: Request) -> PreferencesBody:
     """One's own preferences, defaults included."""
     return shown(await PostgresSubscribers(request.app.state.pool).preferences(caller.id))
 
 
-@router.put("/preferences", response_model=PreferencesBody, responses=documented(401, 409, 422, 503))
+@router.put(
+    "/preferences",
+    response_model=PreferencesBody,
+    responses=documented(ERASED, (422, "tickets-need-a-channel"), (422, "quiet-hours-without-end")),
+)
 async def replace_preferences(caller: Caller, body: PreferencesBody, request: Request) -> PreferencesBody:
     """Replace one's own preferences. Idempotent; tickets keep at least one channel."""
     wanted = body.preferences()
@@ -50,7 +55,7 @@ async def replace_preferences(caller: Caller, body: PreferencesBody, request: Re
     return shown(wanted)
 
 
-@router.get("/deliveries/dead", response_model=list[DeadDelivery], responses=documented(401, 403, 503))
+@router.get("/deliveries/dead", response_model=list[DeadDelivery], responses=documented(FORBIDDEN))
 async def show_dead(caller: Caller, request: Request) -> Any:
     """The latest hundred deliveries that were given up; for role platform."""
     caller.require(PLATFORM)
@@ -60,9 +65,9 @@ async def show_dead(caller: Caller, request: Request) -> Any:
 @router.post(
     "/deliveries/{transaction_id}/requeue",
     response_model=Requeued,
-    responses=documented(401, 403, 404, 409, 503),
+    responses=documented(FORBIDDEN, NOT_FOUND, (409, "not-dead")),
 )
-async def requeue_delivery(transaction_id: str, caller: Caller, request: Request) -> Requeued:
+async def requeue_delivery(transaction_id: TransactionId, caller: Caller, request: Request) -> Requeued:
     """Put a dead delivery back into the queue; for role platform. Safe to repeat."""
     caller.require(PLATFORM)
     status = await handlers.requeue(PostgresStore(request.app.state.pool), transaction_id)
@@ -73,7 +78,7 @@ async def requeue_delivery(transaction_id: str, caller: Caller, request: Request
     return Requeued(transaction_id=transaction_id, status=status)
 
 
-@router.post("/campaigns", status_code=202, response_model=Queued, responses=documented(401, 403, 422, 503))
+@router.post("/campaigns", status_code=202, response_model=Queued, responses=documented(FORBIDDEN))
 async def announce(caller: Caller, body: Campaign, request: Request) -> Queued:
     """Make an event known to those of the subscribers who opted in; for role platform.
 
@@ -84,8 +89,13 @@ async def announce(caller: Caller, body: Campaign, request: Request) -> Queued:
     return Queued(queued=await handlers.announce(store, body.campaign, body.event_id, body.subscriber_ids))
 
 
-@router.post("/webhooks/novu", responses=documented(400, 413, 503))
-async def novu_webhook(request: Request) -> dict[str, bool]:
+@router.post(
+    "/webhooks/novu",
+    response_model=Received,
+    responses=documented((400, "invalid-signature"), (400, "invalid-event"), (503, "not-configured")),
+    openapi_extra=described(webhooks.NovuEvent, "svix-id", "svix-timestamp", "svix-signature"),
+)
+async def novu_webhook(request: Request) -> Received:
     """What became of a message: the signature of the raw body is verified, then the report is kept.
 
     Idempotency: the webhook's id. Fails closed without a valid signature; no order of webhooks is relied upon.
@@ -95,12 +105,14 @@ async def novu_webhook(request: Request) -> dict[str, bool]:
         raise Problem(503, "not-configured", "NOVU_WEBHOOK_SECRET is not set, so no webhook can be verified.")
     body = await raw_body(request)
     try:
-        content = webhooks.verified(secret.get_secret_value(), request.headers, body)
+        webhooks.verify(secret.get_secret_value(), request.headers, body)
+        said = webhooks.report(body)
     except webhooks.Forged as error:
         raise Problem(400, "invalid-signature", "The signature does not match the body.") from error
-    said = webhooks.report(content)
+    except webhooks.NoEvent as error:
+        raise Problem(400, "invalid-event", f"The body is no event: {error}.") from error
     if said is not None:
         transaction_id, channel, report = said
         store = PostgresStore(request.app.state.pool)
         await handlers.on_report(store, request.headers["svix-id"], transaction_id, channel, report)
-    return {"received": True}
+    return Received()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 from prometheus_client import Gauge
+from pydantic import BaseModel
 
+from services.contracts import Id
 from services.payment.ports import Processor
 
 UNDELIVERED = Gauge("payment_webhooks_undelivered", "Events that the provider could not deliver, nor anybody replay")
@@ -17,11 +18,32 @@ _LOOKED_BACK = timedelta(days=1)
 Follow = Callable[[str, Sequence[str]], Awaitable[None]]
 
 
-def subject(found: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The intent that an event's object is about, else the transfer or payout that it is."""
-    if found.get("object") in ("transfer", "payout"):
-        return None, found.get("id")
-    return (found.get("id") if found.get("object") == "payment_intent" else found.get("payment_intent")), None
+class About(BaseModel):
+    """What is read of the object of an event."""
+
+    object: str = ""
+    id: Id | None = None
+    payment_intent: Id | None = None
+
+    def subject(self) -> tuple[str | None, str | None]:
+        """The intent that the object is about, else the transfer or payout that it is."""
+        if self.object in ("transfer", "payout"):
+            return None, self.id
+        return (self.id if self.object == "payment_intent" else self.payment_intent), None
+
+
+class Data(BaseModel):
+    """The part of an event that holds its object."""
+
+    object: About
+
+
+class StripeEvent(BaseModel):
+    """What is read of an event of Stripe."""
+
+    id: Id
+    type: Id
+    data: Data
 
 
 async def record(

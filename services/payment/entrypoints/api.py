@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import httpx
 import stripe
 from fastapi import APIRouter, FastAPI, Query, Request, Response
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from services.common import database, logs, runtime
 from services.common.auth import PLATFORM, Authenticator, Caller
-from services.common.bodies import Body
-from services.common.problems import Problem, documented
+from services.common.bodies import Body, Moment
+from services.common.problems import FORBIDDEN, NOT_FOUND, Problem, documented
 from services.common.settings import load_or_exit
-from services.common.webhooks import raw_body
+from services.common.webhooks import Received, described, raw_body
 from services.payment.adapters import webhooks
 from services.payment.adapters.books import PostgresPayouts
 from services.payment.adapters.store import PostgresStore
@@ -58,7 +58,7 @@ class PayoutView(Body):
     created_at: datetime
 
 
-@router.get("/payments/{order_id}", response_model=PaymentView, responses=documented(401, 404, 422, 503))
+@router.get("/payments/{order_id}", response_model=PaymentView, responses=documented(NOT_FOUND))
 async def show_payment(order_id: uuid.UUID, caller: Caller, request: Request, response: Response) -> Any:
     """The payment of one's own order."""
     payment = await PostgresStore(request.app.state.pool).payment(order_id, 1)
@@ -69,11 +69,11 @@ async def show_payment(order_id: uuid.UUID, caller: Caller, request: Request, re
     return shown if payment.buyer_id == caller.id else {**shown, "client_secret": None}
 
 
-@router.get("/payouts", response_model=list[PayoutView], responses=documented(401, 403, 422, 503))
+@router.get("/payouts", response_model=list[PayoutView], responses=documented(FORBIDDEN))
 async def list_payouts(
     caller: Caller,
     request: Request,
-    before: Annotated[datetime | None, Query(description="the createdAt of the last one seen")] = None,
+    before: Annotated[Moment | None, Query(description="the createdAt of the last one seen")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Any:
     """What was paid out, the newest first: for the platform's own people."""
@@ -81,8 +81,13 @@ async def list_payouts(
     return await PostgresPayouts(request.app.state.pool).page(before, limit)
 
 
-@router.post("/webhooks/stripe", responses=documented(400, 413))
-async def stripe_webhook(request: Request) -> dict[str, bool]:
+@router.post(
+    "/webhooks/stripe",
+    response_model=Received,
+    responses=documented((400, "invalid-signature"), (400, "invalid-event")),
+    openapi_extra=described(webhooks.StripeEvent, "Stripe-Signature"),
+)
+async def stripe_webhook(request: Request) -> Received:
     """An event of Stripe: the signature of the raw body is verified, its id is kept, the object is fetched again later.
 
     Idempotency: the event's id. Fails closed without a valid signature; no order of events is relied upon.
@@ -90,13 +95,19 @@ async def stripe_webhook(request: Request) -> dict[str, bool]:
     body = await raw_body(request)
     secret: str = request.app.state.webhook_secret
     try:
-        event = stripe.Webhook.construct_event(body, request.headers.get("stripe-signature", ""), secret)
-    except (ValueError, stripe.SignatureVerificationError):
+        # Without its own parsing, which takes any JSON for an event.
+        stripe.WebhookSignature.verify_header(
+            body, request.headers.get("stripe-signature"), secret, stripe.Webhook.DEFAULT_TOLERANCE
+        )
+    except (ValueError, TypeError, stripe.SignatureVerificationError):  # not UTF-8; a signature not in ASCII
         raise Problem(400, "invalid-signature", "The Stripe-Signature does not fit this body.") from None
-    subject = webhooks.subject(event["data"]["object"].to_dict())
-    new = await webhooks.record(request.app.state.pool, event["id"], event["type"], *subject)
-    log.info("webhook", event_id=event["id"], type=event["type"], new=new)
-    return {"received": True}
+    try:
+        event = webhooks.StripeEvent.model_validate_json(body)
+    except ValidationError:
+        raise Problem(400, "invalid-event", "The body is no event: it needs id, type and data.object.") from None
+    new = await webhooks.record(request.app.state.pool, event.id, event.type, *event.data.object.subject())
+    log.info("webhook", event_id=event.id, type=event.type, new=new)
+    return Received()
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:

@@ -11,10 +11,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import FastAPI
-from joserfc.jwk import ECKey
 from pydantic import SecretStr
 
-from scripts.local import issuer as local_issuer
 from scripts.local.issuer import Issuer
 from scripts.local.servers.redis import Redis
 from services.booking.adapters.admission import WaitingRoom, connect
@@ -24,18 +22,13 @@ from services.booking.entrypoints.wiring import Services
 from services.booking.settings import ApiSettings
 from services.booking.ticket_codes import Signer
 from services.common import aws
-from services.common.auth import Authenticator
 from services.common.executions import ExecutionReader
+from tests.services.authorisation import asked
+from tests.services.conftest import ISSUER
 from tests.services.samples import ORGANISER
 
-ISSUER = "http://127.0.0.1:9"
 Headers = dict[str, str]
 As = Callable[..., Headers]
-
-
-@pytest.fixture(scope="session")
-def issuer() -> Issuer:
-    return Issuer(ISSUER, ECKey.generate_key("P-256", auto_kid=True))
 
 
 @pytest.fixture
@@ -88,12 +81,7 @@ async def api(
         signer=signer,
         executions=executions,
     )
-    keys = httpx.ASGITransport(local_issuer.create_app(issuer))
-    async with (
-        httpx.AsyncClient(transport=keys) as to_issuer,
-        httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://booking") as client,
-    ):
-        made.state.authenticator = Authenticator(settings, to_issuer)
+    async with asked(made, settings, issuer) as client:
         yield client
     await cache.aclose()
 

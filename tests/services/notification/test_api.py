@@ -102,12 +102,29 @@ async def test_preferences_are_ones_own_and_saying_them_twice_is_saying_them_onc
         ({"locale": "de"}, "invalid-request"),
         ({"channels": {"tickets": {"fax": True}}}, "invalid-request"),
         ({"email": "anna@example.org"}, "invalid-request"),
+        ({"channels": {"tickets": {"sms": "no"}}}, "invalid-request"),
+        ({"channels": {"tickets": {"sms": 0}}}, "invalid-request"),
+        ({"quietHours": {"start": "22:00:00Z", "end": "07:00"}}, "invalid-request"),
+        ({"quietHours": {"start": 79_200, "end": "07:00"}}, "invalid-request"),
+        ({"timeZone": "Europe/Paris\x00"}, "invalid-request"),
     ],
 )
 async def test_what_cannot_be_is_refused(client: httpx.AsyncClient, body: object, kind: str) -> None:
     answer = await client.put("/preferences", json=body, headers={"Authorization": "anna"})
     assert (answer.status_code, answer.json()["type"]) == (422, f"urn:problem:{kind}")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("wrong", ["", "anna\x00", "\ud800", "x" * 129, 7])
+async def test_an_id_that_nobody_can_have_is_refused_and_nothing_is_queued(
+    client: httpx.AsyncClient, notification: asyncpg.Pool, wrong: object
+) -> None:
+    campaign = {"campaign": "spring", "eventId": "event-1", "subscriberIds": ["anna", wrong]}
+    headers = {"Authorization": "operator platform", "Content-Type": "application/json"}
+    answer = await client.post("/campaigns", content=json.dumps(campaign).encode(), headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["at"]) == (422, "body/subscriberIds/1")
+    assert await notification.fetchval("SELECT count(*) FROM deliveries") == 0
+    assert (await client.post("/deliveries/a%00b/requeue", headers=headers)).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/preferences", "/notifications", "/deliveries/dead"])
@@ -161,6 +178,13 @@ async def test_a_webhook_that_is_not_novus_is_refused(client: httpx.AsyncClient,
     assert (await client.post("/webhooks/novu", content=body, headers=headers)).status_code == 503
 
 
+@pytest.mark.parametrize("content", ["text", [], {"type": "message.sent"}, {"data": {}}, {"type": 1, "data": {}}])
+async def test_what_novu_signed_and_is_no_event_is_refused(client: httpx.AsyncClient, content: object) -> None:
+    body, headers = signed(content)
+    answer = await client.post("/webhooks/novu", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:invalid-event")
+
+
 @pytest.mark.parametrize(
     ("asked", "reports", "expected"),
     [
@@ -207,7 +231,10 @@ async def test_what_is_no_report_of_ours_is_received_and_changes_nothing(
         said("message.seen", "order-completed:1", "email"),
         said("message.sent", "order-completed:unknown", "email"),
         {"type": "workflow.updated", "data": {"object": {"name": "x"}}},
-        {"type": "message.sent"},
+        {"type": "message.sent", "data": {}},
+        said("message.sent", "a\x00b", "email"),
+        said("message.sent", "x" * 300, "email"),
+        {"type": "message.sent", "data": {"object": {"transactionId": "order-completed:1", "channel": ["email"]}}},
     ]
     for content in contents:
         body, headers = signed(content)

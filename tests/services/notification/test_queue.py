@@ -36,13 +36,16 @@ class Recorder:
 
     def __init__(self, refuse: int = 0) -> None:
         self.taken: list[Message] = []
-        self._refuse = refuse
+        self.refuse = refuse
 
     async def trigger(self, message: Message) -> None:
-        if self._refuse:
-            self._refuse -= 1
+        if self.refuse:
+            self.refuse -= 1
             raise ConnectionError("no answer")
         self.taken.append(message)
+
+    async def erase(self, subscriber_id: str) -> None:
+        self.taken = [message for message in self.taken if message.subscriber_id != subscriber_id]
 
 
 def told(workflow: Workflow, subscriber: str = "", **ids: str) -> Delivery:

@@ -69,7 +69,7 @@ async def status(pool: asyncpg.Pool, order: str) -> Status:
 
 def intents(account: stripe.StripeClient, order: str) -> list[stripe.PaymentIntent]:
     page = account.v1.payment_intents.list({"limit": 100})
-    return [i for i in page.auto_paging_iter() if i.metadata.to_dict()["order_id"] == order]
+    return [i for i in page.auto_paging_iter() if i.metadata.to_dict().get("order_id") == order]
 
 
 async def refunded(account: stripe.StripeClient, intent_id: str | None) -> list[int]:
@@ -112,3 +112,14 @@ async def balances(pool: asyncpg.Pool) -> dict[str, int]:
     found = {row["account"]: row["sum"] for row in rows if row["sum"]}
     assert sum(found.values()) == 0
     return found
+
+
+async def paid_by(pool: asyncpg.Pool, order: uuid.UUID, buyer: str) -> None:
+    """A payment that waits for its buyer's bank."""
+    await pool.execute(
+        """INSERT INTO payments (order_id, attempt, buyer_id, amount, currency, payment_method, status, client_secret,
+                                 action_deadline)
+           VALUES ($1, 1, $2, 5000, 'eur', 'pm_card_visa', 'action_required', 'pi_1_secret_1', now())""",
+        order,
+        buyer,
+    )

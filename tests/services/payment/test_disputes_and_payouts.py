@@ -21,7 +21,7 @@ async def told(
     """Deliver every event about the objects ``names`` from the newest to the oldest, and follow them up."""
     for event in account.v1.events.list({"limit": 100}).auto_paging_iter():
         found = event.data.object.to_dict()
-        subject = webhooks.subject(found)
+        subject = webhooks.About.model_validate(found).subject()
         if any(name in names for name in subject if name):
             await webhooks.record(pool, event.id, event.type, *subject)
             await bootstrap.follow_webhooks(pool, processor)

@@ -64,7 +64,7 @@ async def test_a_signed_event_is_recorded_once_however_often_it_comes(
     [
         (json.dumps(EVENT).encode(), "whsec_of_somebody_else", 0),
         (json.dumps(EVENT).encode(), SECRET, 3_600),
-        (b"not json", SECRET, 0),
+        (b"\xff", SECRET, 0),
     ],
 )
 async def test_what_stripe_did_not_sign_now_is_refused(
@@ -73,6 +73,34 @@ async def test_what_stripe_did_not_sign_now_is_refused(
     answer = await deliver(client, payload, secret=secret, age=age)
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:invalid-signature")
     assert await payment.fetchval("SELECT count(*) FROM webhook_events") == 0
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"not json",
+        b"[]",
+        b"{}",
+        json.dumps({**EVENT, "id": 1}).encode(),
+        json.dumps({**EVENT, "id": "evt\x00"}).encode(),
+        json.dumps({**EVENT, "type": "\ud800"}).encode(),
+        json.dumps({**EVENT, "data": {"object": {"object": "charge", "payment_intent": {"id": "pi_1"}}}}).encode(),
+        json.dumps({**EVENT, "data": {}}).encode(),
+    ],
+)
+async def test_what_stripe_signed_and_is_no_event_is_refused(
+    client: httpx.AsyncClient, payment: asyncpg.Pool, payload: bytes
+) -> None:
+    answer = await deliver(client, payload)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:invalid-event")
+    assert await payment.fetchval("SELECT count(*) FROM webhook_events") == 0
+
+
+@pytest.mark.parametrize("header", ["", "t=1", "v1=a", "t=x,v1=a", "t=1,v1=é", "t=" + "9" * 5_000 + ",v1=a"])
+async def test_a_signature_that_cannot_be_read_is_refused(client: httpx.AsyncClient, header: str) -> None:
+    headers = {b"Stripe-Signature": header.encode("latin-1")}
+    answer = await client.post("/webhooks/stripe", content=json.dumps(EVENT).encode(), headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem:invalid-signature")
 
 
 async def test_a_changed_body_is_refused(client: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -175,7 +175,8 @@ class Restartable:
         assert process is not None
         family = [process, *process.children(recursive=True)]
         for each in family:
-            each.kill()
+            with suppress(psutil.NoSuchProcess):  # what it started ends by itself, too
+                each.kill()
         psutil.wait_procs(family, timeout=10)
 
     def restart(self) -> None:

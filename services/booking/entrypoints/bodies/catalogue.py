@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from services.booking.domain.holds import MAX_QUANTITY
-from services.booking.entrypoints.bodies.kinds import Currency, Money, Name, Short, Text
-from services.common.bodies import Body
+from services.booking.entrypoints.bodies.kinds import Currency, Money, Name, Places, Short, Text
+from services.common.bodies import Body, Flag, Moment, Whole
+
+Degrees = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
 class NewVenue(Body):
@@ -20,8 +22,8 @@ class NewVenue(Body):
     address: Name
     city: Name
     country: str = Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")
-    latitude: float | None = Field(default=None, ge=-90, le=90)
-    longitude: float | None = Field(default=None, ge=-180, le=180)
+    latitude: Annotated[Degrees, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[Degrees, Field(ge=-180, le=180)] | None = None
 
 
 class Venue(NewVenue):
@@ -38,13 +40,13 @@ class NewEvent(Body):
     """
 
     name: Name
-    starts_at: AwareDatetime
+    starts_at: Moment
     description: Text = ""
     venue_id: uuid.UUID | None = None
-    refunds_until: AwareDatetime | None = None
-    sale_opens_at: AwareDatetime | None = None
-    admissions_per_second: int | None = Field(default=None, ge=1, le=10_000)
-    draft: bool = False
+    refunds_until: Moment | None = None
+    sale_opens_at: Moment | None = None
+    admissions_per_second: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    draft: Flag = False
 
     @model_validator(mode="after")
     def _room_has_an_hour(self) -> Self:
@@ -57,7 +59,7 @@ class Tier(Body):
     """A price in minor units, until a time; the last tier has none and is for ever."""
 
     price: Money
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 class NewTicketType(Body):
@@ -71,10 +73,10 @@ class NewTicketType(Body):
     price: Money | None = None
     tiers: list[Tier] = Field(default_factory=list, max_length=20)
     pool_id: uuid.UUID | None = None
-    capacity: int | None = Field(default=None, ge=1, le=1_000_000)
-    max_per_buyer: int = Field(default=MAX_QUANTITY, ge=1, le=1_000)
-    sales_from: AwareDatetime | None = None
-    sales_until: AwareDatetime | None = None
+    capacity: Places | None = None
+    max_per_buyer: Whole = Field(default=MAX_QUANTITY, ge=1, le=1_000)
+    sales_from: Moment | None = None
+    sales_until: Moment | None = None
 
     @model_validator(mode="after")
     def _unambiguous(self) -> Self:
@@ -107,7 +109,7 @@ class NewPool(Body):
     """A capacity pool: so many places, or these numbered seats."""
 
     name: Name
-    capacity: int | None = Field(default=None, ge=1, le=1_000_000)
+    capacity: Places | None = None
     seats: list[Seat] = Field(default_factory=list, max_length=20_000)
 
     @model_validator(mode="after")
@@ -123,11 +125,11 @@ class NewVoucher(Body):
     """A code that takes ``percent`` or ``amountOff`` (minor units) off an order."""
 
     code: str = Field(min_length=4, max_length=40, pattern="^[A-Z0-9-]+$")
-    percent: int | None = Field(default=None, ge=1, le=100)
+    percent: Annotated[Whole, Field(ge=1, le=100)] | None = None
     amount_off: Money | None = None
     ticket_type_id: uuid.UUID | None = None
-    max_uses: int = Field(ge=1, le=1_000_000)
-    valid_until: AwareDatetime | None = None
+    max_uses: Whole = Field(ge=1, le=1_000_000)
+    valid_until: Moment | None = None
 
     @model_validator(mode="after")
     def _either(self) -> Self:

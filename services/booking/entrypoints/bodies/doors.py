@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from services.booking.entrypoints.bodies.kinds import Short
-from services.common.bodies import Body
+from services.common.bodies import Body, Moment
 
 
 class Code(Body):
@@ -29,7 +29,7 @@ class Verified(Body):
 class Reading(Code):
     """A code, when it was read by the device's clock, and which device read it."""
 
-    at: AwareDatetime
+    at: Moment
     device: Short
 
 

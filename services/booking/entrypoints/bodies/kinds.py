@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from services.booking.domain.holds import MAX_QUANTITY
-from services.common.bodies import Body
+from services.common.bodies import Body, Whole
 
 
 def _printable(value: str) -> str:
@@ -33,8 +33,9 @@ Short = Annotated[
 ]
 Currency = Annotated[str, Field(pattern="^[a-z]{3}$")]
 # Minor units.
-Money = Annotated[int, Field(ge=1, le=10_000_000)]
-Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+Money = Annotated[Whole, Field(ge=1, le=10_000_000)]
+Quantity = Annotated[Whole, Field(ge=1, le=MAX_QUANTITY)]
+Places = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class Created(Body):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.booking.entrypoints.routes import catalogue, doors, orders, people, sales, transfers, waiting
-from services.common.problems import documented
 
-router = APIRouter(responses=documented(401, 422, 503))
+router = APIRouter()
 for _part in (catalogue, sales, waiting, orders, transfers, doors, people):
     router.include_router(_part.router)

@@ -22,18 +22,18 @@ from services.booking.entrypoints.bodies.catalogue import (
     SeatView,
 )
 from services.booking.entrypoints.bodies.kinds import Created
-from services.booking.entrypoints.wiring import Services, Wired, act_once, require_own
+from services.booking.entrypoints.wiring import ACTED, Services, Wired, act_once, require_own
 from services.common.auth import ORGANISER, PLATFORM, Caller, Principal
 from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
-from services.common.problems import Problem, documented
+from services.common.problems import FORBIDDEN, NOT_FOUND, Problem, documented
 from services.contracts import Event
 
 router = APIRouter(tags=["catalogue"])
-OWN = documented(403, 404, 409)
+OWN = (FORBIDDEN, NOT_FOUND)
 
 
-@router.post("/venues", status_code=201, response_model=Created, responses=documented(403, 409))
+@router.post("/venues", status_code=201, response_model=Created, responses=documented(FORBIDDEN, *ACTED))
 async def create_venue(new: NewVenue, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Create a venue, as an organiser."""
     caller.require(ORGANISER)
@@ -45,7 +45,7 @@ async def create_venue(new: NewVenue, caller: Caller, services: Wired, idempoten
     return await act_once(services, caller, idempotency_key, "create venue", new, work)
 
 
-@router.post("/events", status_code=201, response_model=Created, responses=OWN)
+@router.post("/events", status_code=201, response_model=Created, responses=documented(*OWN, *ACTED))
 async def create_event(new: NewEvent, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Create an event, as an organiser, at a venue of one's own."""
     caller.require(ORGANISER)
@@ -64,7 +64,7 @@ async def create_event(new: NewEvent, caller: Caller, services: Wired, idempoten
 _DRAFT = {True: "draft", False: "published"}
 
 
-@router.post("/events/{event_id}/pools", status_code=201, response_model=Created, responses=OWN)
+@router.post("/events/{event_id}/pools", status_code=201, response_model=Created, responses=documented(*OWN, *ACTED))
 async def add_pool(
     event_id: uuid.UUID, new: NewPool, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
 ) -> Any:
@@ -83,7 +83,9 @@ async def add_pool(
     return await act_once(services, caller, idempotency_key, f"add pool {event_id}", new, work)
 
 
-@router.post("/events/{event_id}/ticket-types", status_code=201, response_model=Created, responses=OWN)
+@router.post(
+    "/events/{event_id}/ticket-types", status_code=201, response_model=Created, responses=documented(*OWN, *ACTED)
+)
 async def add_ticket_type(
     event_id: uuid.UUID, new: NewTicketType, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
 ) -> Any:
@@ -111,7 +113,12 @@ async def add_ticket_type(
     return await act_once(services, caller, idempotency_key, f"add ticket type {event_id}", new, work)
 
 
-@router.post("/events/{event_id}/vouchers", status_code=201, response_model=Created, responses=OWN)
+@router.post(
+    "/events/{event_id}/vouchers",
+    status_code=201,
+    response_model=Created,
+    responses=documented(*OWN, *ACTED, (409, "code-taken")),
+)
 async def add_voucher(
     event_id: uuid.UUID, new: NewVoucher, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
 ) -> Any:
@@ -132,13 +139,13 @@ async def add_voucher(
     return await act_once(services, caller, idempotency_key, f"add voucher {event_id}", new, work)
 
 
-@router.post("/events/{event_id}/publication", status_code=204, responses=OWN)
+@router.post("/events/{event_id}/publication", status_code=204, responses=documented(*OWN, (409, "event-cancelled")))
 async def publish(event_id: uuid.UUID, caller: Caller, services: Wired) -> None:
     """Put a draft on sale; what is published already stays so."""
     await _set_status(services, caller, event_id, "published", refused="cancelled")
 
 
-@router.post("/events/{event_id}/cancellation", status_code=204, responses=OWN)
+@router.post("/events/{event_id}/cancellation", status_code=204, responses=documented(*OWN))
 async def cancel(event_id: uuid.UUID, caller: Caller, services: Wired) -> None:
     """Cancel one's own event: nothing is sold any more, and every buyer is refunded, one after the other."""
     await _set_status(services, caller, event_id, "cancelled", refused=None)
@@ -157,7 +164,7 @@ async def _set_status(
             await Outbox(connection).event(Event.EVENT_CHANGED, eventId=str(event_id))
 
 
-@router.get("/events/{event_id}", response_model=EventView, responses=documented(404))
+@router.get("/events/{event_id}", response_model=EventView, responses=documented(NOT_FOUND))
 async def show_event(event_id: uuid.UUID, services: Wired) -> Any:
     """An event and what is on sale; public."""
     event = await Catalogue(services.pool).event(event_id)
@@ -166,7 +173,7 @@ async def show_event(event_id: uuid.UUID, services: Wired) -> Any:
     return event
 
 
-@router.get("/pools/{pool_id}/seats", response_model=list[SeatView], responses=documented(404))
+@router.get("/pools/{pool_id}/seats", response_model=list[SeatView], responses=documented(NOT_FOUND))
 async def show_seats(pool_id: uuid.UUID, services: Wired) -> Any:
     """The seats of a pool and which are free; public."""
     catalogue = Catalogue(services.pool)
@@ -175,14 +182,14 @@ async def show_seats(pool_id: uuid.UUID, services: Wired) -> Any:
     return await catalogue.seats(pool_id)
 
 
-@router.get("/events/{event_id}/figures", response_model=Figures, responses=documented(403, 404))
+@router.get("/events/{event_id}/figures", response_model=Figures, responses=documented(*OWN))
 async def show_figures(event_id: uuid.UUID, caller: Caller, services: Wired) -> Any:
     """Sales, takings and check-ins of one's own event."""
     await require_own(services.pool, caller, "event", event_id)
     return await figures.of_event(services.pool, event_id)
 
 
-@router.get("/feed/events", response_model=list[ChangedEvent], responses=documented(403))
+@router.get("/feed/events", response_model=list[ChangedEvent], responses=documented(FORBIDDEN))
 async def feed(caller: Caller, services: Wired, after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0) -> Any:
     """Events that changed after the change number ``after``, oldest first, a page: what a search index is fed with."""
     caller.require(PLATFORM)

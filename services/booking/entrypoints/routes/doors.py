@@ -14,12 +14,12 @@ from services.booking.adapters.check_ins import CheckIn
 from services.booking.entrypoints.bodies.doors import Answer, Code, Listed, Reading, Readings, Verified
 from services.booking.entrypoints.wiring import Services, Wired, require_own
 from services.common.auth import ORGANISER, PLATFORM, Caller
-from services.common.problems import documented
+from services.common.problems import FORBIDDEN, NOT_FOUND, documented
 
 router = APIRouter(tags=["doors"])
 
 
-@router.post("/tickets/verify", response_model=Verified, responses=documented(403))
+@router.post("/tickets/verify", response_model=Verified, responses=documented(FORBIDDEN))
 async def verify_ticket(read: Code, caller: Caller, services: Wired) -> Any:
     """Whether a code is a valid ticket of one's own event. It is not used up by this."""
     caller.require(ORGANISER, PLATFORM)
@@ -35,7 +35,7 @@ async def verify_ticket(read: Code, caller: Caller, services: Wired) -> Any:
     return {"valid": valid, "reason": None if valid else ticket["status"], "ticketId": ticket_id, "eventId": event_id}
 
 
-@router.post("/events/{event_id}/check-ins", response_model=list[Answer], responses=documented(403, 404))
+@router.post("/events/{event_id}/check-ins", response_model=list[Answer], responses=documented(FORBIDDEN, NOT_FOUND))
 async def check_in(event_id: uuid.UUID, read: Readings, caller: Caller, services: Wired) -> Any:
     """Use tickets up, each once, in the order given; one answer for each reading.
 
@@ -45,7 +45,7 @@ async def check_in(event_id: uuid.UUID, read: Readings, caller: Caller, services
     return [await _check_in(services, event_id, reading, caller.id) for reading in read.readings]
 
 
-@router.get("/events/{event_id}/check-in-list", response_model=list[Listed], responses=documented(403, 404))
+@router.get("/events/{event_id}/check-in-list", response_model=list[Listed], responses=documented(FORBIDDEN, NOT_FOUND))
 async def check_in_list(event_id: uuid.UUID, caller: Caller, services: Wired, after: uuid.UUID | None = None) -> Any:
     """Tickets by id, a page after the id ``after``: what a door needs to know to do without a network."""
     await require_own(services.pool, caller, "event", event_id)

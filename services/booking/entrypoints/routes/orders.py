@@ -15,17 +15,17 @@ from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.domain.orders import Order
 from services.booking.domain.refunds import NotRefundable
 from services.booking.entrypoints.bodies.orders import OrderView, RefundRequest, RefundView, SagaView
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.booking.handlers import refunds
 from services.common.auth import PLATFORM, Caller, Principal
 from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
-from services.common.problems import Problem, documented
+from services.common.problems import NOT_FOUND, Problem, documented
 
 router = APIRouter(tags=["orders"])
 
 
-@router.get("/orders/{order_id}", response_model=OrderView, responses=documented(404))
+@router.get("/orders/{order_id}", response_model=OrderView, responses=documented(NOT_FOUND))
 async def show_order(order_id: uuid.UUID, caller: Caller, services: Wired) -> Any:
     """One's own order, with its tickets."""
     store = PostgresStore(services.pool)
@@ -46,7 +46,7 @@ async def show_order(order_id: uuid.UUID, caller: Caller, services: Wired) -> An
     }
 
 
-@router.get("/orders/{order_id}/saga", response_model=SagaView, responses=documented(404))
+@router.get("/orders/{order_id}/saga", response_model=SagaView, responses=documented(NOT_FOUND))
 async def show_saga(order_id: uuid.UUID, caller: Caller, services: Wired) -> Any:
     """The trail of an order's saga: step, attempt, outcome and time."""
     store = PostgresStore(services.pool)
@@ -58,7 +58,12 @@ async def show_saga(order_id: uuid.UUID, caller: Caller, services: Wired) -> Any
     return {"orderId": order_id, **execution, "booking": await store.steps(order_id)}
 
 
-@router.post("/orders/{order_id}/refunds", status_code=202, response_model=RefundView, responses=documented(404, 409))
+@router.post(
+    "/orders/{order_id}/refunds",
+    status_code=202,
+    response_model=RefundView,
+    responses=documented(NOT_FOUND, *ACTED, (409, "not-refundable")),
+)
 async def request_refund(
     order_id: uuid.UUID, asked: RefundRequest, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
 ) -> Any:

@@ -11,13 +11,13 @@ from services.booking.entrypoints.wiring import Wired
 from services.booking.handlers import erasing
 from services.common.auth import PLATFORM, Caller
 from services.common.outbox import Outbox
-from services.common.problems import Problem, documented
+from services.common.problems import NOT_FOUND, Problem, documented
 
 router = APIRouter(tags=["people"])
 BuyerId = Annotated[str, Path(max_length=128, pattern="^[A-Za-z0-9._@+-]+$", description="The token's subject.")]
 
 
-@router.delete("/buyers/{buyer_id}", status_code=204, responses=documented(404, 409))
+@router.delete("/buyers/{buyer_id}", status_code=204, responses=documented(NOT_FOUND, (409, "still-needed")))
 async def erase_buyer(buyer_id: BuyerId, caller: Caller, services: Wired) -> None:
     """Erase oneself, or anybody as the platform, in every service. Safe to repeat.
 

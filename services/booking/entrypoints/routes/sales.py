@@ -15,12 +15,12 @@ from services.booking.domain import holds
 from services.booking.domain.holds import EXTENSIONS, HOLD_SECONDS, HoldRequest, HoldUnusable, Refused
 from services.booking.domain.vouchers import VoucherUnusable
 from services.booking.entrypoints.bodies.sales import Checkout, HoldView, NewHold, Placed
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.booking.handlers import orders
-from services.common.auth import Caller
+from services.common.auth import Caller, Principal
 from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
-from services.common.problems import Problem, documented
+from services.common.problems import NOT_FOUND, Problem, documented
 
 router = APIRouter(tags=["sales"])
 # Status, type and what the buyer reads, of each reason for which a hold is not taken.
@@ -43,7 +43,12 @@ REFUSALS: dict[type[Refused], tuple[int, str, str]] = {
 Admission = Annotated[str | None, Header(max_length=500, description="The token of the event's waiting room.")]
 
 
-@router.post("/holds", status_code=201, response_model=HoldView, responses=documented(403, 404, 409, 429))
+@router.post(
+    "/holds",
+    status_code=201,
+    response_model=HoldView,
+    responses=documented((403, "not-admitted"), *((status, kind) for status, kind, _ in REFUSALS.values())),
+)
 async def take_hold(
     new: NewHold, caller: Caller, services: Wired, idempotency_key: IdempotencyKey, admission: Admission = None
 ) -> Any:
@@ -62,24 +67,29 @@ async def take_hold(
     return JSONResponse({"id": str(hold_id), "expiresAt": expires_at.isoformat()}, 201)
 
 
-@router.post("/holds/{hold_id}/extension", response_model=HoldView, responses=documented(409))
+@router.post(
+    "/holds/{hold_id}/extension",
+    response_model=HoldView,
+    responses=documented(NOT_FOUND, *ACTED, (409, "hold-unusable")),
+)
 async def extend_hold(hold_id: uuid.UUID, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Ten minutes more from now on, for one's own live hold, so many times as EXTENSIONS says."""
 
     async def work(connection: asyncpg.Connection) -> Stored:
+        await _require_hold(connection, hold_id, caller)
         until = await PostgresStore(connection).extend_hold(hold_id, caller.id, HOLD_SECONDS, EXTENSIONS)
         if until is None:
             raise Problem(
                 409,
                 "hold-unusable",
-                f"Hold {hold_id} is not yours, has ended, has an order already, or was extended {EXTENSIONS} times.",
+                f"Hold {hold_id} has ended, has an order already, or was extended {EXTENSIONS} times.",
             )
         return Stored(200, {"id": str(hold_id), "expiresAt": until.isoformat()})
 
     return await act_once(services, caller, idempotency_key, f"extend {hold_id}", None, work)
 
 
-@router.delete("/holds/{hold_id}", status_code=204, responses=documented(404))
+@router.delete("/holds/{hold_id}", status_code=204, responses=documented(NOT_FOUND))
 async def give_up_hold(hold_id: uuid.UUID, caller: Caller, services: Wired) -> None:
     """Give one's own hold back before it expires; what has an order stays."""
     async with services.pool.acquire() as connection, connection.transaction():
@@ -91,11 +101,17 @@ async def give_up_hold(hold_id: uuid.UUID, caller: Caller, services: Wired) -> N
         await PostgresStore(connection).release_hold(hold_id)
 
 
-@router.post("/checkout", status_code=202, response_model=Placed, responses=documented(409))
+@router.post(
+    "/checkout",
+    status_code=202,
+    response_model=Placed,
+    responses=documented(NOT_FOUND, *ACTED, (409, "hold-unusable"), (409, "voucher-unusable")),
+)
 async def checkout(new: Checkout, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Order what is held. The answer comes at once; the order's saga takes the payment and issues the tickets."""
 
     async def work(connection: asyncpg.Connection) -> Stored:
+        await _require_hold(connection, new.hold_id, caller)
         try:
             order = await orders.checkout(
                 PostgresStore(connection),
@@ -112,3 +128,10 @@ async def checkout(new: Checkout, caller: Caller, services: Wired, idempotency_k
         return Stored(202, {"orderId": str(order.id), "status": order.status.value, "amount": order.amount})
 
     return await act_once(services, caller, idempotency_key, "checkout", new, work)
+
+
+async def _require_hold(connection: asyncpg.Connection, hold_id: uuid.UUID, caller: Principal) -> None:
+    """Raises Problem 404 unless the hold, in whatever state, is the caller's own."""
+    hold = await PostgresStore(connection).hold(hold_id)
+    if hold is None or hold.buyer_id != caller.id:
+        raise Problem(404, "not-found", f"You have no hold {hold_id}.")

@@ -9,19 +9,24 @@ import asyncpg
 from fastapi import APIRouter
 
 from services.booking.adapters.tickets import PostgresTransfers
-from services.booking.domain.tickets import NotTransferable
+from services.booking.domain.tickets import NotHeld, NotTransferable
 from services.booking.entrypoints.bodies.transfers import Acceptance, MyTicket, Offer
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.booking.handlers import transfers
 from services.common.auth import Caller
 from services.common.idempotency import IdempotencyKey, Stored
 from services.common.outbox import Outbox
-from services.common.problems import Problem, documented
+from services.common.problems import NOT_FOUND, Problem, documented
 
 router = APIRouter(tags=["transfers"])
 
 
-@router.post("/tickets/{ticket_id}/offer", status_code=201, response_model=Offer, responses=documented(409))
+@router.post(
+    "/tickets/{ticket_id}/offer",
+    status_code=201,
+    response_model=Offer,
+    responses=documented(NOT_FOUND, (409, "not-transferable")),
+)
 async def offer_ticket(ticket_id: uuid.UUID, caller: Caller, services: Wired) -> Any:
     """Offer one's own valid ticket to whoever gets the secret; an offer made before is worth nothing any more."""
     async with services.pool.acquire() as connection, connection.transaction():
@@ -29,12 +34,19 @@ async def offer_ticket(ticket_id: uuid.UUID, caller: Caller, services: Wired) ->
             secret, until = await transfers.offer(
                 PostgresTransfers(connection), ticket_id=ticket_id, holder_id=caller.id
             )
+        except NotHeld as error:
+            raise Problem(404, "not-found", f"{error}.") from None
         except NotTransferable as error:
             raise Problem(409, "not-transferable", f"{error}.") from None
     return Offer(secret=secret, expires_at=until)
 
 
-@router.post("/transfers", status_code=201, response_model=MyTicket, responses=documented(409))
+@router.post(
+    "/transfers",
+    status_code=201,
+    response_model=MyTicket,
+    responses=documented(*ACTED, (409, "not-transferable")),
+)
 async def accept_ticket(
     acceptance: Acceptance, caller: Caller, services: Wired, idempotency_key: IdempotencyKey
 ) -> Any:

@@ -12,18 +12,19 @@ from fastapi.responses import JSONResponse
 from services.booking.adapters import waiting_list
 from services.booking.adapters.admission import Admitted
 from services.booking.entrypoints.bodies.waiting import Admission, Entry, EntryView, Place, Wish
-from services.booking.entrypoints.wiring import Wired, act_once
+from services.booking.entrypoints.wiring import ACTED, Wired, act_once
 from services.common.auth import Caller
 from services.common.idempotency import IdempotencyKey, Stored
-from services.common.problems import Problem, documented
+from services.common.problems import NOT_FOUND, Problem, documented
 
 router = APIRouter(tags=["waiting"])
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "required": True, "description": "seconds"}}
 
 
 @router.post(
     "/events/{event_id}/waiting-room",
     response_model=Admission,
-    responses={**documented(404), 202: {"model": Place, "description": "Queued; see Retry-After"}},
+    responses={**documented(NOT_FOUND), 202: {"model": Place, "description": "Queued", "headers": _RETRY_AFTER}},
 )
 async def join_room(event_id: uuid.UUID, caller: Caller, services: Wired) -> Any:
     """One's place in the waiting room of an event, or the token once it is one's turn; asking again keeps the place."""
@@ -37,7 +38,12 @@ async def join_room(event_id: uuid.UUID, caller: Caller, services: Wired) -> Any
     return JSONResponse(place.model_dump(), 202, headers={"Retry-After": str(found.retry_after)})
 
 
-@router.post("/waiting-list", status_code=201, response_model=Entry, responses=documented(409))
+@router.post(
+    "/waiting-list",
+    status_code=201,
+    response_model=Entry,
+    responses=documented(*ACTED, (409, "nothing-to-wait-for")),
+)
 async def join_list(new: Wish, caller: Caller, services: Wired, idempotency_key: IdempotencyKey) -> Any:
     """Wait for a ticket type that is sold out: what is given back is offered in the order of the list."""
 
@@ -53,7 +59,7 @@ async def join_list(new: Wish, caller: Caller, services: Wired, idempotency_key:
     return await act_once(services, caller, idempotency_key, "join waiting list", new, work)
 
 
-@router.get("/waiting-list/{entry_id}", response_model=EntryView, responses=documented(404))
+@router.get("/waiting-list/{entry_id}", response_model=EntryView, responses=documented(NOT_FOUND))
 async def show_entry(entry_id: uuid.UUID, caller: Caller, services: Wired) -> Any:
     """One's own place on the list, or the offer that it became."""
     found = await waiting_list.entry(services.pool, entry_id, caller.id)
@@ -62,7 +68,7 @@ async def show_entry(entry_id: uuid.UUID, caller: Caller, services: Wired) -> An
     return found
 
 
-@router.delete("/waiting-list/{entry_id}", status_code=204, responses=documented(404))
+@router.delete("/waiting-list/{entry_id}", status_code=204, responses=documented(NOT_FOUND))
 async def leave_list(entry_id: uuid.UUID, caller: Caller, services: Wired) -> None:
     """Give one's own place up."""
     async with services.pool.acquire() as connection, connection.transaction():
