@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from runbooks import _kit as kit
 from runbooks._kit import postgresql
 from runbooks._kit.postgresql import Database, Row
 
+# Ids and types of Stripe are words (Stripe API Reference, "Event object").
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]+$", max_length=255)]
 _SERVICE = "payment"
-_SUBJECTS = ("transfer", "payout")
+_SUBJECT = ("intent", "object")
 _KNOWN = "SELECT id, processed_at IS NOT NULL AS settled FROM webhook_events WHERE id = ANY(CAST(:ids AS text[]))"
 # As services/payment/adapters/webhooks.py records one that arrives.
 _RECORD = """
@@ -24,16 +26,42 @@ _RECORD = """
   ON CONFLICT DO NOTHING RETURNING id"""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of Stripe: what it is about, and nothing of what it says, which may be old by now."""
+class About(BaseModel):
+    """The object of an event: what it is, and nothing of what it says, which may be old by now."""
 
-    id: str
-    type: str
+    object: str
+    id: Name | None = None
+    payment_intent: Name | None = None
+
+    @property
+    def subject(self) -> tuple[str | None, str | None]:
+        """The intent that it is about, else the transfer or payout that it is."""
+        if self.object in ("transfer", "payout"):
+            return None, self.id
+        return (self.id if self.object == "payment_intent" else self.payment_intent), None
+
+
+class Data(BaseModel):
+    """The part of an event that holds its object."""
+
+    object: About
+
+
+class Event(BaseModel):
+    """An event of Stripe."""
+
+    object: Literal["event"]
+    id: Name
+    type: Name
     created: datetime
-    intent: str | None
-    object: str | None
-    live: bool
+    livemode: bool
+    data: Data
+
+
+class Events(BaseModel):
+    """A list as Stripe's API and its CLI write it."""
+
+    data: list[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +78,8 @@ class Found:
     def tables(self) -> list[kit.Table]:
         states = {True: "settled", False: "waits", None: "missing"}
         rows = [
-            (each.id, each.type, each.created.isoformat(), each.intent or each.object, "live" if each.live else "test",
-             states[self.known.get(each.id)])
+            (each.id, each.type, each.created.isoformat(), next(filter(None, each.data.object.subject), ""),
+             "live" if each.livemode else "test", states[self.known.get(each.id)])
             for each in self.events
         ]  # fmt: skip
         return [kit.Table("events", ("event", "type", "created", "about", "mode", "state"), rows)]
@@ -78,7 +106,7 @@ class StripeWebhookReplay(kit.Runbook[Found]):
 
     def check(self, target: kit.Target) -> Found:
         events = {event.id: event for file in self.events for event in _read(file)}
-        if len({event.live for event in events.values()}) > 1:
+        if len({event.livemode for event in events.values()}) > 1:
             raise kit.Refused("the files have events of Stripe's live and of its test mode: give those of one of them")
         with postgresql.connected(target, _SERVICE) as database:
             return Found(sorted(events.values(), key=lambda event: (event.created, event.id)), _known(database, events))
@@ -88,7 +116,11 @@ class StripeWebhookReplay(kit.Runbook[Found]):
             kit.Action(
                 id=f"record {event.id}",
                 what=f"record {event.id} of {event.created.isoformat()}: {event.type}",
-                before={"id": event.id, "type": event.type, "intent": event.intent, "object": event.object},
+                before={
+                    "id": event.id,
+                    "type": event.type,
+                    **dict(zip(_SUBJECT, event.data.object.subject, strict=True)),
+                },
                 after={"recorded": True},
                 no_undo="an event is only a reason to look, and is looked at once",
             )
@@ -112,39 +144,17 @@ def _known(database: Database, ids: Mapping[str, Event]) -> dict[str, bool]:
     return {row["id"]: row["settled"] for row in rows}
 
 
-def _read(file: Path) -> Iterator[Event]:
-    """Events of a list as Stripe's API and its CLI write it. Raises Refused for anything else."""
+def _read(file: Path) -> list[Event]:
+    """Raises Refused for what is no list of events."""
     try:
-        found = json.loads(file.read_text())
-        for each in found["data"] if isinstance(found, dict) else found:
-            yield _event(each)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Events.model_validate_json(file.read_bytes()).data
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
         raise kit.Refused(
-            f"{file} is no list of Stripe's events ({type(error).__name__}: {error}): write it with "
+            f"{file} is no list of Stripe's events ({where}: {first['msg']}): write it with "
             "`stripe events list --delivery-success=false --limit 100 > FILE`"
         ) from error
-
-
-def _event(found: Mapping[str, Any]) -> Event:
-    if found["object"] != "event":
-        raise ValueError(f"there is a {found['object']} in it")
-    about = found["data"]["object"]
-    intent, named = _subject(about)
-    return Event(
-        id=found["id"],
-        type=found["type"],
-        created=datetime.fromtimestamp(found["created"], UTC),
-        intent=intent,
-        object=named,
-        live=bool(found["livemode"]),
-    )
-
-
-def _subject(about: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The intent that it is about, else the transfer or payout that it is."""
-    if about["object"] in _SUBJECTS:
-        return None, about["id"]
-    return (about["id"] if about["object"] == "payment_intent" else about.get("payment_intent")), None
 
 
 app = kit.command(StripeWebhookReplay)

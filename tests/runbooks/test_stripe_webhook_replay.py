@@ -29,7 +29,8 @@ def test_the_oldest_is_recorded_first_with_what_it_is_about_as_the_endpoint_woul
 ) -> None:
     assert bench.applied().exit is Exit.DONE
     assert webhooks.recorded == [
-        (each["id"], *adapter.subject(each["data"]["object"])) for each in (INTENT, REFUND, PAYOUT)
+        (each["id"], *adapter.StripeEvent.model_validate(each).data.object.subject())
+        for each in (INTENT, REFUND, PAYOUT)
     ]
 
 
