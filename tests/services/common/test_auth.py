@@ -59,7 +59,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(token)
         return real(token, *rest)
 
-    monkeypatch.setattr(auth.jwt, "decode", watching)
+    monkeypatch.setattr(jwt, "decode", watching)
     return seen
 
 
