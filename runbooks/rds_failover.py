@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-import pg8000.exceptions
 import typer
 
 from runbooks import _kit as kit
@@ -170,7 +169,7 @@ def _refusal_to_write(target: kit.Target, service: str) -> str:
     try:
         with postgresql.connected(target, service) as database:
             database.rows(_PROBE)
-    except (pg8000.exceptions.Error, OSError) as error:
+    except postgresql.AWAY as error:
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -90,9 +90,7 @@ class RdsStorageFull(kit.Runbook[Found]):
 
     def check(self, target: kit.Target) -> Found:
         found = rds.instance(target, self.service)
-        with postgresql.connected(target, self.service) as database:
-            slots = database.rows(_SLOTS)
-        self._droppable(slots)
+        slots = self._slots(target)
         return Found(
             instance=found.id,
             status=found.status,
@@ -166,9 +164,20 @@ class RdsStorageFull(kit.Runbook[Found]):
             )
         ]
 
-    def _droppable(self, slots: Sequence[Row]) -> None:
+    def _slots(self, target: kit.Target) -> list[Row]:
+        """A full instance answers nobody, and can be grown all the same. Raises Refused for a slot in use."""
+        try:
+            with postgresql.connected(target, self.service) as database:
+                slots = database.rows(_SLOTS)
+        except postgresql.AWAY as error:
+            if self.drop_slot:
+                raise kit.Refused(
+                    f"the database does not answer: grow it first, without --drop-slot ({error})"
+                ) from error
+            return []
         if active := sorted(row["slot"] for row in slots if row["active"] and row["slot"] in self.drop_slot):
             raise kit.Refused(f"somebody reads {', '.join(active)}: a slot in use is not dropped, ask its owner")
+        return slots
 
 
 def _free(target: kit.Target, instance: str) -> list[tuple[datetime, float]]:

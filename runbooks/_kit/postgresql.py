@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+import pg8000.exceptions
 import pg8000.native
 
 from runbooks._kit.model import Refused
@@ -13,6 +14,9 @@ from runbooks._kit.target import Target
 
 _CONNECT_SECONDS = 10
 _STATEMENT_MILLISECONDS = 15_000
+
+# What a server raises that is away, or does not let one in.
+AWAY = (pg8000.exceptions.Error, OSError)
 
 Row = dict[str, Any]
 

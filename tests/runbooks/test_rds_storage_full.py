@@ -36,8 +36,12 @@ def test_with_more_than_a_tenth_free_nothing_grows(storage: Storage, bench: Benc
     assert bench.engine().dry_run().actions == []
 
 
-def test_a_full_instance_that_reports_nothing_grows(storage: Storage, bench: Bench) -> None:
+def test_a_full_instance_that_answers_nobody_grows(storage: Storage, bench: Bench) -> None:
     storage.instances.extra[storage.instance]["DBInstanceStatus"] = "storage-full"
+    away = {"user": "booking", "password": "of-no-use", "host": "127.0.0.1", "port": 1, "database": "booking"}
+    storage.instances.environment.next_login("booking", away)
+    with pytest.raises(kit.Refused, match="grow it first, without --drop-slot"):
+        bench.given(drop_slot=["a-slot"]).planned()
     assert bench.applied().exit is Exit.DONE
     assert storage.size == (130, 164)
 
