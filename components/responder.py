@@ -23,8 +23,9 @@ LOOKS: tuple[str, ...] = (
     "cloudfront-keyvaluestore:DescribeKeyValueStore", "cloudfront-keyvaluestore:GetKey",
     "cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "cloudtrail:LookupEvents",
     "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics",
+    "ec2:DescribeManagedPrefixLists", "ec2:GetManagedPrefixListEntries",
     "eks:DescribeCluster", "eks:ListNodegroups",
-    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups",
+    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups", "elasticache:ListTagsForResource",
     "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetHealth",
     "guardduty:GetFindings", "guardduty:ListDetectors",
     "health:DescribeEvents",
@@ -36,7 +37,7 @@ LOOKS: tuple[str, ...] = (
     "ssm:GetParameter", "ssm:GetParameterHistory",
     "states:DescribeExecution", "states:GetExecutionHistory", "states:ListExecutions",
     "sts:GetCallerIdentity",
-    "wafv2:GetIPSet", "wafv2:GetSampledRequests", "wafv2:ListIPSets",
+    "wafv2:GetIPSet", "wafv2:GetSampledRequests", "wafv2:GetWebACL", "wafv2:ListIPSets",
 )  # fmt: skip
 # What changes something that carries the environment's tag.
 MENDS: tuple[str, ...] = (

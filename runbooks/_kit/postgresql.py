@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+import pg8000.exceptions
 import pg8000.native
 
 from runbooks._kit.model import Refused
@@ -13,6 +14,9 @@ from runbooks._kit.target import Target
 
 _CONNECT_SECONDS = 10
 _STATEMENT_MILLISECONDS = 15_000
+
+# What a server raises that is away, or does not let one in.
+AWAY = (pg8000.exceptions.Error, OSError)
 
 Row = dict[str, Any]
 
@@ -36,10 +40,30 @@ def connected(target: Target, service: str, *, stage: str = "AWSCURRENT") -> Ite
 
     At the instance, not at a proxy, which would show and end its own connections.
     """
+    with _session(target, _login(target, service, stage)) as database:
+        yield database
+
+
+@contextmanager
+def as_master(target: Target, service: str, secret_arn: str) -> Iterator[Database]:
+    """The same as the instance's master user, whose secret RDS keeps. Raises what Secrets Manager answers: the incident
+    role may not read it, so this takes an administrator's session.
+    """
+    master = target.secret(secret_arn)
+    where = _login(target, service, "AWSCURRENT")
+    with _session(target, {**where, "username": master["username"], "password": master["password"]}) as database:
+        yield database
+
+
+def _login(target: Target, service: str, stage: str) -> dict[str, str]:
     secrets = target.operations.database_secret_arns
     if service not in secrets:
         raise Refused(f"there is no database {service!r}; databases are {', '.join(sorted(secrets))}")
-    login = target.secret(secrets[service], stage)
+    return target.secret(secrets[service], stage)
+
+
+@contextmanager
+def _session(target: Target, login: Mapping[str, str]) -> Iterator[Database]:
     connection = pg8000.native.Connection(
         login["username"],
         host=login.get("instance", login["host"]),

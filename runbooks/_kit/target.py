@@ -51,6 +51,7 @@ class Operations(BaseModel):
     broker_secret_arns: dict[str, str]
     authorities_secret_arn: str
     canaries: dict[str, dict[str, str]]
+    firewall_arn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Target:
 
     def __init__(self, session: Any, identity: Identity, operations: Operations) -> None:
         self._session, self.identity, self.operations = session, identity, operations
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._hidden: set[str] = set()
 
     @classmethod
@@ -94,11 +95,11 @@ class Target:
             )
         return cls(session, identity, operations)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client, made once."""
-        if service not in self._clients:
-            self._clients[service] = self._session.client(service)
-        return self._clients[service]
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A boto3 client, made once; of another Region than the environment's for what is global."""
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._session.client(service, region_name=region)
+        return self._clients[service, region]
 
     def secret(self, secret_id: str, stage: str = "AWSCURRENT") -> dict[str, str]:
         """A secret's JSON; its secret values are from now on masked wherever the kit writes."""

@@ -11,9 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.validate import validate_parameters
 
 from runbooks._kit.target import Target
 
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+# Where the name of an action is not that of the signature.
+_PREFIXES = {"monitoring": "cloudwatch"}
 ACCOUNT, REGION = "123456789012", "eu-west-3"
 
 
@@ -31,6 +37,9 @@ class Environment:
     """IAM actions that were needed on behalf of a target."""
     hooks: dict[str, Callable[..., Any]] = field(default_factory=dict)
     """By botocore's event: what stands in for AWS where moto does nothing."""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """What answers an operation (`rds:RebootDBInstance`) that the simulated AWS lacks, from its parameters; botocore
+    holds both to AWS's own model."""
 
     def __post_init__(self) -> None:
         self.record = {
@@ -46,6 +55,7 @@ class Environment:
             "databaseSecretArns": {},
             "brokerSecretArns": {},
             "canaries": {},
+            "firewallArn": f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/{self.name}/none",
             "authoritiesSecretArn": self.secret("database-authorities", {"bundle": self.bundle.read_text()}),
         }
         self.write()
@@ -56,15 +66,25 @@ class Environment:
 
     def target(self, *, region: str = REGION, account: str | None = None) -> Target:
         session: Any = boto3.Session(region_name=region)
+        session.events.register("before-parameter-build", self._given)
         session.events.register("before-call", self._asked)
         for event, hook in self.hooks.items():
             session.events.register(event, hook)
         return Target.open(session, self.name, account=account)
 
-    def _asked(self, model: Any, **_: Any) -> None:
+    def _given(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["given"] = params
+
+    def _asked(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
         prefix = model.service_model.signing_name
+        prefix = _PREFIXES.get(prefix, prefix)
         # A batch needs the action of what is in it (SQS Developer Guide, "SQS API permissions").
         self.asked.add(f"{prefix}:{model.name.removesuffix('Batch')}")
+        if (answer := self.answers.get(f"{prefix}:{model.name}")) is None:
+            return None
+        given = dict(answer(context["given"]))
+        validate_parameters(given, model.output_shape)
+        return AWSResponse("", 200, HTTPHeaders(), None), given
 
     def write(self, **changes: Any) -> None:
         """Write the record, as an update of the stack does."""
