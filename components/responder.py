@@ -34,7 +34,7 @@ LOOKS: tuple[str, ...] = (
     "rds:DescribeDBInstances", "rds:DescribeEvents",
     "secretsmanager:DescribeSecret",
     "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
-    "ssm:GetParameter",
+    "ssm:GetParameter", "ssm:GetParameterHistory",
     "states:DescribeExecution", "states:GetExecutionHistory", "states:ListExecutions",
     "sts:GetCallerIdentity",
     "wafv2:GetIPSet", "wafv2:GetSampledRequests", "wafv2:GetWebACL", "wafv2:ListIPSets",

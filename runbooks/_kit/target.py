@@ -51,6 +51,7 @@ class Operations(BaseModel):
     broker_secret_arns: dict[str, str]
     authorities_secret_arn: str
     firewall_arn: str
+    canaries: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

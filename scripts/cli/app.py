@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import bootstrap, doctor, environment, local, policy, runbook, simulate, update
+from scripts.cli import bootstrap, doctor, environment, gameday, local, policy, runbook, simulate, status, update
 
 app = typer.Typer(
     name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
@@ -26,4 +26,6 @@ app.command("up")(update.up)
 app.command("drift")(update.drift)
 app.command("cost")(environment.cost)
 app.command("graph")(environment.graph)
+app.add_typer(gameday.app, name="gameday")
+app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)

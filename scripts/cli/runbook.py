@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import importlib
-import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,9 +14,7 @@ from rich.markdown import Markdown
 
 from scripts import runbooks
 from scripts.cli import console
-from scripts.local.cloud.running import Addresses
-from scripts.local.platform import parts
-from scripts.local.platform.layout import Layout
+from scripts.cli.here import use_local
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 app = typer.Typer(no_args_is_help=True, help="Runbooks: what every alarm leads to.")
@@ -80,22 +76,6 @@ def _run() -> None:
     """Run a runbook: a dry run, unless --apply and --confirm say that what it showed is to be done."""
 
 
-def _use_local(chosen: bool) -> None:
-    """Point this process to the platform of this checkout: its cloud, its cluster, and whom it trusts."""
-    if not chosen:
-        return
-    layout = Layout.default()
-    record = layout.record()
-    if record is None:
-        console.fail("there is no platform; start it with `make up`", code=2)
-    os.environ |= {
-        **Addresses.load(Path(record.cloud)).environment(),
-        "ENVIRONMENT": parts.ENVIRONMENT,
-        "KUBECONFIG": record.kubeconfig,
-        "SSL_CERT_FILE": str(layout.authority.bundle),
-    }
-
-
 def _local() -> Any:
     """The option that `eventctl` adds to each: runbooks themselves know of no platform on this machine."""
 
@@ -107,7 +87,7 @@ def _local() -> Any:
                 "--local",
                 is_eager=True,
                 expose_value=False,
-                callback=_use_local,
+                callback=use_local,
                 help="Work on the platform of this machine.",
             ),
         ] = False,

@@ -11,7 +11,7 @@ import asyncpg
 from aio_pika.abc import AbstractRobustConnection
 from fastapi import FastAPI
 
-from services.common import database, loops, outbox, rabbitmq, runtime
+from services.common import database, rabbitmq, runtime
 from services.common.outbox import EVENTS, Publisher, Relay
 from services.common.settings import BrokerSettings
 from services.contracts import EventMessage
@@ -38,8 +38,7 @@ def lifespan(
             publishers = {EVENTS: rabbitmq.EventPublisher(channel), **others}
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1"), "broker": broker.ready}))
             consuming = [partial(_consume, broker, queue, consumer) for queue, consumer in consumers(pool).items()]
-            age = partial(loops.every, "outbox age", partial(outbox.observe, pool), outbox.OBSERVED_SECONDS)
-            async with runtime.looping(Relay(pool, publishers).run, age, *consuming):
+            async with runtime.looping(Relay(pool, publishers).run, *consuming):
                 yield
 
     return run

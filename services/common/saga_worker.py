@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from services.common import aws, database, inbox, logs, loops, metrics, runtime, telemetry
+from services.common import aws, database, inbox, logs, loops, metrics, outbox, runtime, telemetry
 from services.common.aws import Threads
 from services.common.inbox import Claim, Outcome, StaleLease
 from services.common.settings import WorkerSettings
@@ -288,7 +288,9 @@ def lifespan(
             )
             app.include_router(runtime.health({"database": lambda: pool.fetchval("SELECT 1")}))
             attending = [partial(worker.attend, parked(pool))] if parked else []
-            async with runtime.looping(worker.run, *attending, *beside(pool)):
+            # Not by the relay: it could not tell of its own absence.
+            watching = partial(loops.every, "outbox age", partial(outbox.observe, pool), outbox.OBSERVED_SECONDS)
+            async with runtime.looping(worker.run, watching, *attending, *beside(pool)):
                 yield
 
     return run

@@ -13,9 +13,13 @@ from tests.runbooks.faults.cache_failover import cache_failover, caches
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
+from tests.runbooks.faults.oversell_audit import oversell_audit, pools
+from tests.runbooks.faults.payment_reconciliation import books, payment_reconciliation
 from tests.runbooks.faults.rds_failover import rds_failover, standbys
 from tests.runbooks.faults.rds_storage_full import rds_storage_full, storage
+from tests.runbooks.faults.secret_rotation import rotations, secret_rotation
 from tests.runbooks.faults.stripe_webhook_replay import stripe_webhook_replay, webhooks
+from tests.runbooks.faults.stuck_saga import saga, stuck_saga
 from tests.runbooks.faults.waf_block import firewall, waf_block
 from tests.services.conftest import aws_server, broker, rabbitmq_server
 
@@ -23,6 +27,7 @@ __all__ = [
     "aws_server",
     "backup_failed",
     "backups",
+    "books",
     "broker",
     "cache_failover",
     "caches",
@@ -33,13 +38,20 @@ __all__ = [
     "events",
     "firewall",
     "notification_backlog",
+    "oversell_audit",
+    "payment_reconciliation",
+    "pools",
     "rabbitmq_server",
     "rds_failover",
     "rds_storage_full",
+    "rotations",
+    "saga",
+    "secret_rotation",
     "sessions",
     "standbys",
     "storage",
     "stripe_webhook_replay",
+    "stuck_saga",
     "waf_block",
     "webhooks",
 ]

@@ -38,6 +38,8 @@ class Environment:
     answers: dict[str, Answer] = field(default_factory=dict)
     """What answers an operation (`rds:RebootDBInstance`) that the simulated AWS lacks, from its parameters; botocore
     holds both to AWS's own model."""
+    hooks: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """By botocore's event: what stands in for AWS where moto does nothing."""
 
     def __post_init__(self) -> None:
         self.record = {
@@ -53,6 +55,7 @@ class Environment:
             "databaseSecretArns": {},
             "brokerSecretArns": {},
             "firewallArn": f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/{self.name}/none",
+            "canaries": {},
             "authoritiesSecretArn": self.secret("database-authorities", {"bundle": self.bundle.read_text()}),
         }
         self.write()
@@ -65,6 +68,8 @@ class Environment:
         session: Any = boto3.Session(region_name=region)
         session.events.register("before-parameter-build", self._given)
         session.events.register("before-call", self._asked)
+        for event, hook in self.hooks.items():
+            session.events.register(event, hook)
         return Target.open(session, self.name, account=account)
 
     def _given(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:

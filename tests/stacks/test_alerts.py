@@ -21,7 +21,7 @@ from tests.conformance.test_runbooks import DOCUMENTS
 RUNBOOKS = "https://example.com/runbooks"
 RULES = [*groups(ALERTS, runbooks=RUNBOOKS), *slo.rules(OBJECTIVES, runbooks=RUNBOOKS)]
 # Processes have these labels from their pods.
-_RELAY = 'app_kubernetes_io_name="booking",app_kubernetes_io_component="relay"'
+_WORKER = 'app_kubernetes_io_name="booking",app_kubernetes_io_component="worker"'
 _SENT = 'notification_deliveries_total{workflow="order-completed",outcome='
 _API = 'app_kubernetes_io_name="booking",app_kubernetes_io_component="api"'
 # What is counted when nothing is good.
@@ -57,8 +57,8 @@ CASES = (
     ),
     Case(
         "EventsStalled",
-        {f"outbox_oldest_seconds{{{_RELAY}}}": "0+60x10"},
-        {f"outbox_oldest_seconds{{{_RELAY}}}": "0 50 0 50 0 50 0"},
+        {f"outbox_oldest_seconds{{{_WORKER}}}": "0+60x10"},
+        {f"outbox_oldest_seconds{{{_WORKER}}}": "0 50 0 50 0 50 0"},
         6,
         {"app_kubernetes_io_name": "booking"},
     ),

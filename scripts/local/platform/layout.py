@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -52,8 +53,8 @@ class Layout:
 
     @classmethod
     def default(cls) -> Layout:
-        """The platform of this checkout."""
-        return cls(ROOT / ".local")
+        """The platform of this checkout, unless EVENT_PLATFORM_STATE names another one's folder."""
+        return cls(Path(os.environ.get("EVENT_PLATFORM_STATE") or ROOT / ".local"))
 
     @property
     def parts(self) -> Path:

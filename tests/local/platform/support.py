@@ -19,8 +19,8 @@ def own_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "SSL_CERT_FILE" and not key.startswith("AWS_")}
 
 
-def eventctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+def eventctl(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end, with more variables in its ``environment``."""
     return subprocess.run(
         [EVENTCTL, *arguments],
         capture_output=True,
@@ -28,7 +28,7 @@ def eventctl(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE,
         check=False,
         stdin=subprocess.DEVNULL,
-        env=own_environment(),
+        env={**own_environment(), **environment},
     )
 
 

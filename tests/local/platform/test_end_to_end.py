@@ -19,10 +19,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from scripts.local.cloud.running import Addresses
 from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout, Record
+from scripts.local.processes import eventually
 from scripts.toolchain import kubernetes, pulumi
+from stacks.processes import PROCESSES
 from tests.local.platform.support import PATIENCE, eventctl, mentioning
 
 pytestmark = pytest.mark.timeout(PATIENCE * 2)
+
+
+Environment = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         eventctl("local", "down", "--state", str(folder))
 
 
+@pytest.fixture
+def on_call(platform: Platform, tmp_path: Path) -> Environment:
+    """Variables with which `--local` means this platform, and evidence goes where the test's files go."""
+    return {"EVENT_PLATFORM_STATE": str(platform.layout.folder), "XDG_STATE_HOME": str(tmp_path)}
+
+
 def test_every_part_is_listed_with_name_kind_url_and_state(platform: Platform) -> None:
     done = platform.eventctl("local", "status", "--json")
     rows = json.loads(done.stdout)
@@ -98,6 +109,36 @@ def test_a_declined_card_ends_in_a_cancelled_order_without_a_ticket(platform: Pl
     assert bought["order"]["status"] == "cancelled"
     assert bought["ticket"] is None
     assert bought["saga"]["steps"][0]["error"] == "Payment.Declined"
+
+
+def test_the_screen_of_the_person_on_call_is_all_good(platform: Platform, on_call: Environment) -> None:
+    def screen() -> Any:
+        return json.loads(eventctl("status", "--local", "--json", **on_call).stdout)
+
+    assert eventually(lambda: screen()["state"] == "good", timeout=90, every=2), screen()
+    seen = {light["part"]: light["detail"] for light in screen()["lights"]}
+    assert set(seen) == {
+        *("alarms", "alerts", "workloads", "sagas", "dead letters"),
+        *("counted", "canaries", "databases", "secrets", "certificates"),
+    }
+
+
+def test_prometheus_asks_every_process_of_the_services(platform: Platform) -> None:
+    found = httpx.get(f"{platform.record.urls['prometheus']}/api/v1/targets").json()["data"]["activeTargets"]
+    assert {target["health"] for target in found} == {"up"}
+    processes = {
+        (target["labels"]["app_kubernetes_io_name"], target["labels"]["app_kubernetes_io_component"])
+        for target in found
+    }
+    assert processes == {(service, entry.name) for service, entries in PROCESSES.items() for entry in entries}
+
+
+def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(on_call: Environment) -> None:
+    done = eventctl("gameday", "run", "connections-exhausted", "--json", **on_call)
+    assert done.returncode == 0, done.stderr
+    [result] = json.loads(done.stdout)
+    assert result["runbook"] == "database_connections_exhausted"
+    assert result["actions"] >= 100
 
 
 def test_the_engines_state_and_aws_agree_on_what_exists(platform: Platform) -> None:
