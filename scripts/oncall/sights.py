@@ -179,7 +179,8 @@ class Screen:
             detail = "none under way"
             if "expires" in lease:
                 detail = f"under way, held until {lease['expires']}"
-            elif "ended" in lease:
+            # One that was never under way has ended, too, for no reason.
+            elif "why" in lease:
                 detail = f"the last one was taken back at {lease['ended']} because of the {lease['why']}"
             under_way = "expires" in lease
             yield Light(

@@ -94,6 +94,7 @@ def test_an_event_that_waits_longer_is_worse(screen: Screen, told: Told, seconds
     ("lease", "state", "says"),
     [
         ("none", State.GOOD, "none under way"),
+        ('{"ended": "never begun"}', State.GOOD, "none under way"),
         ('{"expires": "2026-11-28T12:00:00Z"}', State.WARN, "under way, held until 2026-11-28T12:00:00Z"),
         (
             '{"ended": "2026-11-28T11:00:00Z", "why": "alarm"}',
