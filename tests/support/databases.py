@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import asyncpg
 
@@ -40,3 +41,12 @@ class Databases:
         for name in self.names.values():
             await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         await admin.close()
+
+
+async def run(url: str, statement: str, *values: Any) -> list[dict[str, Any]]:
+    """One statement, as whoever ``url`` names; its rows."""
+    connection = await asyncpg.connect(**database.arguments(url))
+    try:
+        return [dict(row) for row in await connection.fetch(statement, *values)]
+    finally:
+        await connection.close()

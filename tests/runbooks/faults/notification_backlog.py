@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from runbooks.notification_backlog import CATEGORIES, NotificationBacklog
@@ -15,7 +14,7 @@ from services.common.database import arguments
 from tests.runbooks.bench import Bench
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults import Fault
-from tests.support.databases import PASSWORD, Databases
+from tests.support.databases import PASSWORD, Databases, run
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Deliveries:
     def put(self, name: str, category: str = "tickets", status: str = "dead", **columns: Any) -> str:
         """A delivery; ``hours`` is its age, ``of`` the digest that it is in. Returns its id."""
         asyncio.run(
-            self._run(
+            run(
+                self.url,
                 """INSERT INTO deliveries (transaction_id, workflow, subscriber_id, payload, priority, status, reason,
                      digest_id, attempts, created_at, due_at, decided_at)
                    VALUES ($1, $2, 'somebody', '{}', $3, $4, $5, $6, 15, now() - $7 * interval '1 hour',
@@ -40,19 +40,12 @@ class Deliveries:
         return name
 
     def change(self, statement: str) -> None:
-        asyncio.run(self._run(statement))
+        asyncio.run(run(self.url, statement))
 
     @property
     def statuses(self) -> dict[str, str]:
-        rows = asyncio.run(self._run("SELECT transaction_id, status FROM deliveries ORDER BY 1"))
+        rows = asyncio.run(run(self.url, "SELECT transaction_id, status FROM deliveries ORDER BY 1"))
         return {row["transaction_id"]: row["status"] for row in rows}
-
-    async def _run(self, statement: str, *values: Any) -> list[Any]:
-        connection = await asyncpg.connect(**arguments(self.url))
-        try:
-            return list(await connection.fetch(statement, *values))
-        finally:
-            await connection.close()
 
 
 @pytest.fixture

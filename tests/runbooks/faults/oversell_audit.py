@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from runbooks.oversell_audit import OversellAudit
@@ -17,7 +16,7 @@ from tests.runbooks.bench import Bench
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults import Fault
 from tests.services.samples import on_sale, wish
-from tests.support.databases import PASSWORD, Databases
+from tests.support.databases import PASSWORD, Databases, run
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Pools:
 
     def run(self, statement: str) -> list[dict[str, Any]]:
         """A statement, as somebody types it by hand."""
-        return asyncio.run(_run(self.url, statement))
+        return asyncio.run(run(self.url, statement))
 
     def counters(self) -> list[dict[str, Any]]:
         return self.run("SELECT id::text, held, sold, waiting FROM pools ORDER BY id")
@@ -54,14 +53,6 @@ class Pools:
             "SELECT pool_id::text AS pool FROM ticket_types WHERE now() BETWEEN sales_from AND sales_until"
         )
         return {each["pool"] for each in found}
-
-
-async def _run(url: str, statement: str) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(**arguments(url))
-    try:
-        return [dict(row) for row in await connection.fetch(statement)]
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from runbooks.payment_reconciliation import PaymentReconciliation
@@ -18,7 +17,7 @@ from tests.runbooks.bench import Bench
 from tests.runbooks.environment import ACCOUNT, Environment
 from tests.runbooks.faults import Fault
 from tests.services.samples import ordered
-from tests.support.databases import PASSWORD, Databases
+from tests.support.databases import PASSWORD, Databases, run
 
 BOB = f"arn:aws:sts::{ACCOUNT}:assumed-role/incident/bob"
 _PAYMENT = """
@@ -64,18 +63,10 @@ class Books:
 
     def run(self, statement: str) -> list[dict[str, Any]]:
         """A statement on payment's database."""
-        return asyncio.run(_run(self.urls["payment"], statement))
+        return asyncio.run(run(self.urls["payment"], statement))
 
     def refunds(self) -> list[dict[str, Any]]:
         return self.run("SELECT order_id::text, amount, status, reason FROM refunds ORDER BY order_id")
-
-
-async def _run(url: str, statement: str) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(**arguments(url))
-    try:
-        return [dict(row) for row in await connection.fetch(statement)]
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
@@ -23,7 +22,7 @@ from services.common.database import arguments
 from tests.runbooks.bench import Bench
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults import Fault
-from tests.support.databases import OWNER, PASSWORD, Databases
+from tests.support.databases import OWNER, PASSWORD, Databases, run
 
 
 class Scheduled(Rotation):
@@ -66,7 +65,7 @@ class Rotations:
         """A database with a login of its own; returns the secret's name."""
         url = asyncio.run(self.databases.create(service))
         role = f"rotated_{uuid.uuid4().hex[:8]}"
-        asyncio.run(_run(self.databases.owner(service), f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"))
+        asyncio.run(run(self.databases.owner(service), f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"))
         known = arguments(url)
         owner = self.environment.secret(f"{service}-owner", {"username": f"{OWNER}_{service}", "password": PASSWORD})
         login = {"username": role, "password": PASSWORD, "host": known["host"], "port": str(known["port"]),
@@ -88,14 +87,6 @@ class Rotations:
         found = secrets.get_secret_value(SecretId=f"{self.environment.name}/{name}", VersionStage="AWSCURRENT")
         login: dict[str, str] = json.loads(found["SecretString"])
         return login
-
-
-async def _run(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(**arguments(url))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from runbooks.stripe_webhook_replay import StripeWebhookReplay
@@ -17,7 +16,7 @@ from services.common.database import arguments
 from tests.runbooks.bench import Bench
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults import Fault
-from tests.support.databases import PASSWORD, Databases
+from tests.support.databases import PASSWORD, Databases, run
 
 
 @dataclass(frozen=True)
@@ -42,17 +41,10 @@ class Webhooks:
     def recorded(self) -> list[tuple[str, str | None, str | None]]:
         """Id, intent and object of each, in the order in which they came."""
         rows = self.run("SELECT id, intent_id, object_id FROM webhook_events ORDER BY received_at")
-        return [tuple(row) for row in rows]
+        return [tuple(row.values()) for row in rows]
 
     def run(self, statement: str, *values: Any) -> Sequence[Any]:
-        return asyncio.run(self._run(statement, values))
-
-    async def _run(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
-        connection = await asyncpg.connect(**arguments(self.url))
-        try:
-            return list(await connection.fetch(statement, *values))
-        finally:
-            await connection.close()
+        return asyncio.run(run(self.url, statement, *values))
 
 
 def event(name: str, kind: str, about: dict[str, Any], created: int, *, live: bool = True) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from components.saga_definition import OPERATOR, SERVICES, definition
@@ -20,7 +19,7 @@ from tests.runbooks.bench import Bench
 from tests.runbooks.environment import ACCOUNT, Environment
 from tests.runbooks.faults import Fault
 from tests.services.samples import ordered
-from tests.support.databases import PASSWORD, Databases
+from tests.support.databases import PASSWORD, Databases, run
 
 _SECONDS = 20
 _PAYMENT = """
@@ -102,7 +101,7 @@ class Saga:
 
     def run(self, service: str, statement: str, *values: object) -> None:
         """A statement on a service's database."""
-        asyncio.run(_run(self.urls[service], statement, values))
+        asyncio.run(run(self.urls[service], statement, *values))
 
     async def _rows(self, payment: str | None, hold: str) -> str:
         async with pool(self.urls["booking"], size=2) as booking:
@@ -111,16 +110,8 @@ class Saga:
             await booking.execute("UPDATE orders SET status = 'needs_operator' WHERE id = $1", order.id)
         if payment:
             values = (order.id, order.buyer_id, order.amount, payment, f"pi_{order.id.hex}")
-            await _run(self.urls["payment"], _PAYMENT, values)
+            await run(self.urls["payment"], _PAYMENT, *values)
         return str(order.id)
-
-
-async def _run(url: str, statement: str, values: tuple[object, ...]) -> None:
-    connection = await asyncpg.connect(**arguments(url))
-    try:
-        await connection.execute(statement, *values)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture
