@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 from services.common.retention import ALWAYS, DAY, IDEMPOTENCY, MESSAGING, Kept, Rule, removing
@@ -33,9 +32,9 @@ RULES: Final = (
         statement=removing(
             "holds",
             "id",
-            """order_id IS NULL AND status IN ('released', 'expired') AND expires_at < now() - $1::interval
-               AND NOT EXISTS (SELECT FROM waiting_list w WHERE w.hold_id = holds.id)""",
             "expires_at",
+            only="""order_id IS NULL AND status IN ('released', 'expired')
+                    AND NOT EXISTS (SELECT FROM waiting_list w WHERE w.hold_id = holds.id)""",
         ),
     ),
     Rule(
@@ -49,9 +48,9 @@ RULES: Final = (
         statement=removing(
             "waiting_list",
             "id",
-            """status <> 'waiting' AND joined_at < now() - $1::interval
-               AND NOT EXISTS (SELECT FROM holds h WHERE h.id = waiting_list.hold_id AND h.status = 'active')""",
             "joined_at",
+            only="""status <> 'waiting' AND NOT EXISTS (
+                      SELECT FROM holds h WHERE h.id = waiting_list.hold_id AND h.status = 'active')""",
         ),
     ),
     Rule(
@@ -69,10 +68,10 @@ RULES: Final = (
         table="transfers",
         rows="offers to hand a ticket on; the age counts from the offer's end",
         age=90 * DAY,
-        least=timedelta(days=1),
+        least=DAY,
         why="a quarrel about a ticket that changed hands comes up within weeks",
         index="transfers_over",
-        statement=removing("transfers", "id", "expires_at < now() - $1::interval", "expires_at"),
+        statement=removing("transfers", "id", "expires_at"),
     ),
 )
 KEPT: Final = (

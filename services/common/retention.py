@@ -58,9 +58,12 @@ class Kept:
     why: str
 
 
-def removing(table: str, key: str, old: str, order: str) -> str:
-    """The statement of a rule that removes the rows of ``table`` for which ``old`` (of $1, an interval) holds."""
-    return f"""WITH old AS (SELECT {key} FROM {table} WHERE {old} ORDER BY {order} LIMIT $2 FOR UPDATE SKIP LOCKED),
+def removing(table: str, key: str, since: str, *, only: str = "true") -> str:
+    """The statement of a rule that removes the rows of ``table`` that are old by the column ``since``, and ``only``
+    those.
+    """
+    return f"""WITH old AS (SELECT {key} FROM {table} WHERE {since} < now() - $1::interval AND {only}
+                            ORDER BY {since} LIMIT $2 FOR UPDATE SKIP LOCKED),
                     gone AS (DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM old) RETURNING 1)
                SELECT count(*) FROM gone"""
 
@@ -76,7 +79,7 @@ MESSAGING: Final = (
         least=timedelta(hours=1),
         why="to look into what was said lately; each names a person, and its consumers have it",
         index="outbox_sent",
-        statement=removing("outbox", "id", "published_at < now() - $1::interval", "published_at"),
+        statement=removing("outbox", "id", "published_at"),
     ),
     Rule(
         name="inbox",
@@ -87,7 +90,7 @@ MESSAGING: Final = (
         why="a message that comes again is known by its row: SQS and dead letters keep one for 14 days, "
         "Step Functions an execution for 90",
         index="inbox_received",
-        statement=removing("inbox", "consumer, message_id", "received_at < now() - $1::interval", "received_at"),
+        statement=removing("inbox", "consumer, message_id", "received_at"),
     ),
     Rule(
         name="saga_tokens",
@@ -113,7 +116,7 @@ MESSAGING: Final = (
         least=90 * DAY,
         why="a late message about somebody who was erased is dropped; Step Functions has an execution for 90 days",
         index="erased_people_at",
-        statement=removing("erased_people", "person", "erased_at < now() - $1::interval", "erased_at"),
+        statement=removing("erased_people", "person", "erased_at"),
     ),
 )
 IDEMPOTENCY: Final = Rule(
@@ -124,7 +127,7 @@ IDEMPOTENCY: Final = Rule(
     least=DAY,
     why="a client that repeats a request does so within a day; Stripe, too, forgets its keys after 24 hours",
     index="idempotency_keys_created",
-    statement=removing("idempotency_keys", "principal, key", "created_at < now() - $1::interval", "created_at"),
+    statement=removing("idempotency_keys", "principal, key", "created_at"),
 )
 ALWAYS: Final = Kept(("alembic_version",), "as long as the database", "the schema's own version")
 

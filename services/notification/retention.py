@@ -38,7 +38,7 @@ RULES: Final = (
         least=DAY,
         why="what a person would still look for",
         index="feed_occurred",
-        statement=removing("feed", "id", "occurred_at < now() - $1::interval", "occurred_at"),
+        statement=removing("feed", "id", "occurred_at"),
     ),
 )
 KEPT: Final = (

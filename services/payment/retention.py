@@ -19,9 +19,8 @@ RULES: Final = (
         statement=removing(
             "webhook_events",
             "id",
-            """received_at < now() - $1::interval
-               AND (processed_at IS NOT NULL OR coalesce(intent_id, object_id) IS NULL)""",
             "received_at",
+            only="(processed_at IS NOT NULL OR coalesce(intent_id, object_id) IS NULL)",
         ),
     ),
 )
