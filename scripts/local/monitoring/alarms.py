@@ -68,7 +68,7 @@ class Alarms:
                 values = list(self._seen[name])
                 state = judge(alarm, values)
                 self._bring(alarm, state, f"the last values are {values[-alarm['EvaluationPeriods'] :]}")
-        self._measures.since = began
+        self._measures.next_round(began)
 
     def _read(self, namespace: str, metric: str, dimensions: Mapping[str, str]) -> float | None:
         try:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,7 +35,33 @@ class Measures:
 
     def __init__(self, client: Client, plane: DataPlane, trusted: Path) -> None:
         self._client, self._plane, self._trusted = client, plane, trusted
-        self.since = datetime.now(UTC)
+        self.next_round(datetime.now(UTC))
+
+    def next_round(self, since: datetime) -> None:
+        """What was read once in a round is read again; what ended before ``since`` was counted."""
+        self.since, self._instances = since, dict[str, dict[str, Any]]()
+
+    # Each of these reads every authority that the machine trusts: once is enough.
+    @cached_property
+    def _postgres(self) -> dict[str, Any]:
+        assert self._plane.postgres is not None
+        return database.arguments(self._plane.postgres.admin_url)
+
+    @cached_property
+    def _redis(self) -> Any:
+        assert self._plane.redis is not None
+        return redis.Redis.from_url(self._plane.redis.admin_url, ssl_ca_certs=str(self._trusted))
+
+    @cached_property
+    def _management(self) -> httpx.Client:
+        broker = self._plane.rabbitmq
+        assert broker is not None
+        return httpx.Client(
+            base_url=f"{broker.management_url}/api/",
+            auth=(broker.user, broker.password),
+            verify=ssl.create_default_context(cafile=str(self._trusted)),
+            timeout=5,
+        )
 
     def read(self, namespace: str, metric: str, dimensions: Dimensions) -> float | None:
         """The value now; None when the thing does not say. Raises KeyError for what is not measured here."""
@@ -70,14 +98,16 @@ class Measures:
         return float(instance["AllocatedStorage"] * _GIB - used)
 
     def _instance(self, of: Dimensions) -> dict[str, Any]:
-        found = self._client("rds").describe_db_instances(DBInstanceIdentifier=of["DBInstanceIdentifier"])
-        instance: dict[str, Any] = found["DBInstances"][0]
-        return instance
+        name = of["DBInstanceIdentifier"]
+        if name not in self._instances:
+            [self._instances[name]] = self._client("rds").describe_db_instances(DBInstanceIdentifier=name)[
+                "DBInstances"
+            ]
+        return self._instances[name]
 
     def _query(self, statement: str, value: str) -> float:
         async def ask() -> float:
-            assert self._plane.postgres is not None
-            connection = await asyncpg.connect(**database.arguments(self._plane.postgres.admin_url), timeout=3)
+            connection = await asyncpg.connect(**self._postgres, timeout=3)
             try:
                 return float(await connection.fetchval(statement, value))
             finally:
@@ -86,9 +116,7 @@ class Measures:
         return asyncio.run(ask())
 
     def cache_memory(self, _: Dimensions) -> float | None:
-        assert self._plane.redis is not None
-        with redis.Redis.from_url(self._plane.redis.admin_url, ssl_ca_certs=str(self._trusted)) as connection:
-            info: Any = connection.info("memory")
+        info = self._redis.info("memory")
         return 100.0 * info["used_memory"] / info["maxmemory"] if info["maxmemory"] else None
 
     def ready(self, of: Dimensions) -> float:
@@ -113,15 +141,7 @@ class Measures:
         return float(self._broker(queue).get(what, 0))
 
     def _broker(self, path: str) -> Any:
-        broker = self._plane.rabbitmq
-        assert broker is not None
-        answer = httpx.get(
-            f"{broker.management_url}/api/{path}",
-            auth=(broker.user, broker.password),
-            verify=str(self._trusted),
-            timeout=5,
-        )
-        return answer.raise_for_status().json()
+        return self._management.get(path).raise_for_status().json()
 
 
 SOURCES: Mapping[tuple[str, str], Callable[[Measures, Dimensions], float | None]] = {

@@ -56,7 +56,7 @@ class Scripted(Measures):
     def __init__(self) -> None:
         self.value: float | None = 0.0
         self.fails = False
-        self.since = datetime.now(UTC)
+        self.next_round(datetime.now(UTC))
 
     def read(self, namespace: str, metric: str, dimensions: Any) -> float | None:
         if self.fails:
@@ -78,7 +78,8 @@ class World:
         self.put()
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+        make: Any = boto3.client
+        return make(service, region_name=REGION)
 
     def put(self, name: str = "parked", metric: str = "ApproximateNumberOfMessagesVisible", **more: Any) -> None:
         self.client("cloudwatch").put_metric_alarm(
