@@ -29,8 +29,14 @@ _SIGNS = {
 
 def status(
     environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")] = "",
-    local: Annotated[
-        bool, typer.Option("--local", is_eager=True, callback=use_local, help="The platform of this machine.")
+    region: Annotated[
+        str | None,
+        typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Its Region (default: the profile's)."),
+    ] = None,
+    _local: Annotated[
+        bool,
+        # Eager: it comes before the options that its variables fill.
+        typer.Option("--local", is_eager=True, callback=use_local, help="The platform of this machine."),
     ] = False,
     watch: Annotated[float, typer.Option(min=0, help="Look again every so many seconds, until Ctrl-C.")] = 0,
     everything: Annotated[bool, typer.Option("--all", help="Show what is good line by line, too.")] = False,
@@ -40,10 +46,10 @@ def status(
 
     Only looks. Exit 0 when all is well, 1 when something is not or cannot be seen.
     """
-    if not environment and not local:
+    if not environment:
         console.fail("which environment? Give --environment, set ENVIRONMENT, or choose --local", code=2)
     try:
-        target = Target.open(boto3.Session(), environment or "local")
+        target = Target.open(boto3.Session(region_name=region), environment)
     except Refused as error:
         console.fail(str(error), code=2)
     screen = Screen(target, Prometheus.found())

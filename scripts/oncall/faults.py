@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import aio_pika
 import pg8000.native
 
+from runbooks._kit.messages import Message
 from runbooks._kit.rabbitmq import Broker
 from runbooks._kit.target import Target
 from scripts.local.demo import buy
@@ -57,28 +56,14 @@ def _closed(session: Any) -> None:
 @contextmanager
 def poison_message(world: World) -> Iterator[None]:
     """A message that no consumer can read, on the way from booking to payment."""
-    asyncio.run(_published(world, "payment.orders", b"this is no event"))
+    with Broker.connected(world.target) as broker:
+        broker.queue("payment.orders").send(Message(id="game-day", body=b"this is no event"))
     yield
-    with Broker.connected(world.target) as broker, broker.queue("payment.orders.dead").taken() as left:
-        for message in left:
-            broker.queue("payment.orders.dead").remove(message)
-
-
-async def _published(world: World, queue: str, body: bytes) -> None:
-    secrets = world.target.operations.broker_secret_arns
-    login, address = world.target.secret(secrets["administrator"]), world.target.secret(secrets["payment"])["address"]
-    host, _, port = address.partition(":")
-    connection = await aio_pika.connect(
-        host=host,
-        port=int(port),
-        login=login["username"],
-        password=login["password"],
-        virtualhost="platform",
-        ssl=True,
-        ssl_context=world.target.trust,
-    )
-    async with connection, connection.channel() as channel:
-        await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
+    with Broker.connected(world.target) as broker:
+        dead = broker.queue("payment.orders.dead")
+        with dead.taken() as left:
+            for message in left:
+                dead.remove(message)
 
 
 @contextmanager

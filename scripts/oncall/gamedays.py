@@ -14,8 +14,10 @@ from typing import Any
 
 import boto3
 
-from runbooks._kit.target import Target, until
+from runbooks._kit.target import Target
+from scripts.local.platform import parts
 from scripts.local.platform.layout import Record
+from scripts.local.processes import eventually
 from scripts.oncall.faults import FAULTS, World
 from scripts.oncall.lights import State
 from scripts.oncall.prometheus import Prometheus
@@ -75,21 +77,21 @@ class Result:
 
 def play(day: GameDay, record: Record, say: Say) -> Result:
     """Play ``day`` on the platform that this process points to. Raises Missed; the fault is removed in any case."""
-    target = Target.open(boto3.Session(), "local")
+    target = Target.open(boto3.Session(), parts.ENVIRONMENT)
     screen = Screen(target, Prometheus.found())
     if light := _ringing(screen, day):
         raise Missed(f"{light} rings already; mend that first, or wait until it clears")
     with FAULTS[day.name](World(target, record)):
         began = time.monotonic()
         say(f"{day.about} Waiting for {day.alarm}")
-        if not until(lambda: bool(_ringing(screen, day)), seconds=_RINGS, every=1):
+        if not eventually(lambda: bool(_ringing(screen, day)), timeout=_RINGS, every=1):
             raise Missed(f"{day.alarm} did not ring within {_RINGS} s")
         rang = time.monotonic()
         say(f"{_ringing(screen, day)} rings after {rang - began:.0f} s; running {day.runbook}")
         actions = _mend(day)
         mended = time.monotonic()
         say(f"{day.runbook} took {len(actions)} actions and verified them, {mended - rang:.0f} s after the alarm")
-        if not until(lambda: not _ringing(screen, day), seconds=_CLEARS, every=1):
+        if not eventually(lambda: not _ringing(screen, day), timeout=_CLEARS, every=1):
             raise Missed(f"{day.alarm} still rings {_CLEARS} s after {day.runbook} was done")
         cleared = time.monotonic()
     return Result(

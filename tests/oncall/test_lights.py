@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.oncall.gamedays import GAMEDAYS, Result
+from scripts.oncall.gamedays import GAMEDAYS, GameDay, Result
 from scripts.oncall.lights import Light, State, ordered, worst
 from scripts.oncall.report import table
 from scripts.runbooks import all_of_them
@@ -34,10 +34,10 @@ def test_parts_keep_their_order_and_within_them_the_worst_is_first() -> None:
 
 
 @pytest.mark.parametrize("day", GAMEDAYS, ids=lambda day: day.name)
-def test_the_alarm_of_a_game_day_exists_and_leads_to_its_runbook(day: object) -> None:
-    found = next(each for each in all_of_them() if each.name == day.runbook)  # type: ignore[attr-defined]
+def test_the_alarm_of_a_game_day_exists_and_leads_to_its_runbook(day: GameDay) -> None:
+    found = next(each for each in all_of_them() if each.name == day.runbook)
     assert found.acts
-    assert any(alarm.startswith(day.alarm) for alarm in found.alarms)  # type: ignore[attr-defined]
+    assert any(alarm.startswith(day.alarm) for alarm in found.alarms)
 
 
 def test_what_a_game_day_measured_is_a_row() -> None:
