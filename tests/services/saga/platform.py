@@ -45,6 +45,8 @@ class Platform:
     """Running services, and a client for each of the people who use them."""
 
     env: dict[str, dict[str, str]]
+    # URLs of the databases as their owners reach them, by service.
+    owners: dict[str, str]
     ports: dict[str, int]
     running: dict[str, Running]
     folder: Path
@@ -231,9 +233,12 @@ def launched(
             stack.enter_context(_module(f"scripts.local.{name}", folder)) for name in ("issuer", "stripe", "novu")
         )
         env: dict[str, dict[str, str]] = {}
+        owners: dict[str, str] = {}
+        # The server may serve other tests' platforms too.
+        here = uuid.uuid4().hex[:6]
         for service in SERVICES:
-            name = f"e2e_{service}"
-            owner = postgres_server.create(name, f"{name}_owner", "owner-password")
+            name = f"e2e_{here}_{service}"
+            owners[service] = postgres_server.create(name, f"{name}_owner", "owner-password")
             env[service] = {
                 "POD_IP": "127.0.0.1",
                 "DATABASE_URL": postgres_server.url(f"{name}_service", name, "service-password"),
@@ -260,14 +265,14 @@ def launched(
                 name=f"{service}-migrate",
                 command=[sys.executable, "-m", f"services.{service}.entrypoints.migrate"],
                 log=folder / f"{service}-migrate.log",
-                env={**env[service], "MIGRATION_DATABASE_URL": owner},
+                env={**env[service], "MIGRATION_DATABASE_URL": owners[service]},
                 cwd=ROOT,
             )
             job = processes.start(migration, with_parent=True)
             assert eventually(lambda job=job: job.process() is None, timeout=60)  # type: ignore[misc]
         names = [(service, process) for service, of_service in SERVICES.items() for process in of_service]
         ports = {f"{service}-{process}": processes.free_port() for service, process in names}
-        made = Platform(env, ports, {}, folder, issuer, stripe, novu)
+        made = Platform(env, owners, ports, {}, folder, issuer, stripe, novu)
         stack.callback(made.stop)
         for service, process in names:
             made.start(service, process)

@@ -63,8 +63,8 @@ class Life:
 class Database:
     """One of the platform's, seen by its owner."""
 
-    def __init__(self, server: Postgres, service: str) -> None:
-        self._url = server.url(f"e2e_{service}_owner", f"e2e_{service}", "owner-password")
+    def __init__(self, url: str) -> None:
+        self._url = url
 
     def run(self, *statements: str) -> list[Any]:
         """Run them; returns the rows of the last one."""
@@ -200,7 +200,6 @@ def logs(platform: Platform) -> dict[str, str]:
 def life(
     folder: Path, postgres_server: Postgres, broker: Broker, redis_server: Redis, aws_server: str
 ) -> Iterator[Life]:
-    databases = {service: Database(postgres_server, service) for service in SERVICES}
     with (
         collector() as (endpoint, traced),
         launched(
@@ -211,6 +210,7 @@ def life(
             more={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_TRACES_SAMPLER_ARG": "1"},
         ) as platform,
     ):
+        databases = {service: Database(url) for service, url in platform.owners.items()}
         ticket_type = platform.on_sale()
         send_nonsense(platform, broker(PUBLISHERS, SUBSCRIPTIONS)("admin"))
         ask_wrongly(platform)
