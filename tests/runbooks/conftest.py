@@ -10,6 +10,7 @@ from scripts.local.certificates import Authority
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.backup_failed import backup_failed, backups
 from tests.runbooks.faults.cache_failover import cache_failover, caches
+from tests.runbooks.faults.canary_abort import canaries, canary_abort
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
@@ -31,6 +32,8 @@ __all__ = [
     "broker",
     "cache_failover",
     "caches",
+    "canaries",
+    "canary_abort",
     "commands",
     "database_connections_exhausted",
     "dead_letter_redrive",
