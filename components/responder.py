@@ -7,6 +7,8 @@ are: in IAM or Identity Center of the account. Tests hold the lists to the comma
 
 from __future__ import annotations
 
+from typing import Any
+
 import pulumi
 from pulumi_aws import iam as aws_iam
 
@@ -31,7 +33,8 @@ LOOKS: tuple[str, ...] = (
     "health:DescribeEvents",
     "logs:DescribeLogGroups", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery",
     "mq:ListBrokers",
-    "rds:DescribeDBInstances", "rds:DescribeEvents",
+    "rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
+    "rds:DescribeDBProxyTargets", "rds:DescribeEvents",
     "secretsmanager:DescribeSecret",
     "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
     "ssm:GetParameter", "ssm:GetParameterHistory",
@@ -46,7 +49,8 @@ MENDS: tuple[str, ...] = (
     "elasticache:ModifyReplicationGroup", "elasticache:TestFailover",
     "elasticloadbalancing:ModifyRule",
     "kms:CancelKeyDeletion", "kms:EnableKey",
-    "rds:ModifyDBInstance", "rds:RebootDBInstance",
+    "rds:DeregisterDBProxyTargets", "rds:ModifyDBInstance", "rds:RebootDBInstance", "rds:RegisterDBProxyTargets",
+    "rds:RestoreDBInstanceToPointInTime",
     "secretsmanager:PutSecretValue", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage",
     "sns:Subscribe",
     "sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
@@ -54,7 +58,7 @@ MENDS: tuple[str, ...] = (
     "ssm:PutParameter",
     "wafv2:UpdateIPSet",
 )  # fmt: skip
-# Logins with which a runbook looks into a database or the broker, by their names; no key of a provider, no signing key.
+# Logins with which a runbook looks into a store, by their names; no key of a provider, no signing key.
 OPENS: tuple[str, ...] = ("secretsmanager:GetSecretValue",)
 _LOGINS = ("*-database", "broker-*", "database-authorities")
 # Locks of runbooks: parameters that come and go, so by their name.
@@ -97,8 +101,36 @@ def incident_policy(place: Place) -> str:
                 }
             },
         ),
+        *_restores(place),
         iam.deny(identity, ("*",)),
     )
+
+
+def _restores(place: Place) -> list[dict[str, Any]]:
+    """What a restore of a database needs besides the original, which carries the environment's tag as all does that is
+    mended: the instance that is made, which has no tag yet but brings it, and what RDS makes and uses for it.
+    """
+    restore = "rds:RestoreDBInstanceToPointInTime"
+    # As runbooks/rds_point_in_time_restore.py names it: after the original and the moment.
+    beside = place.arn("rds", "db:*-at-????????-??????")
+    of_here = {"StringEquals": {"aws:RequestTag/Environment": place.environment}}
+    through_rds = {
+        "StringEquals": {**place.tagged["StringEquals"], "kms:ViaService": f"rds.{place.region}.amazonaws.com"}
+    }
+    return [
+        iam.allow((restore, "rds:AddTagsToResource"), (beside,), condition=of_here),
+        # Without tags there are: RDS's own option groups, and the target groups of proxies.
+        iam.allow((restore,), (place.arn("rds", "og:default:*"),)),
+        iam.allow(
+            ("rds:DeregisterDBProxyTargets", "rds:RegisterDBProxyTargets"), (place.arn("rds", "target-group:*"),)
+        ),
+        # What RDS asks of its caller (RDS User Guide, "Password management with Amazon RDS and AWS Secrets Manager").
+        iam.allow(
+            ("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+            (place.arn("secretsmanager", "secret:rds!*"),),
+        ),
+        iam.allow(("kms:CreateGrant", "kms:DescribeKey"), (place.arn("kms", "key/*"),), condition=through_rds),
+    ]
 
 
 def trust(place: Place) -> str:

@@ -17,6 +17,7 @@ from tests.runbooks.faults.notification_backlog import deliveries, notification_
 from tests.runbooks.faults.oversell_audit import oversell_audit, pools
 from tests.runbooks.faults.payment_reconciliation import books, payment_reconciliation
 from tests.runbooks.faults.rds_failover import rds_failover, standbys
+from tests.runbooks.faults.rds_point_in_time_restore import rds_point_in_time_restore, restores
 from tests.runbooks.faults.rds_storage_full import rds_storage_full, storage
 from tests.runbooks.faults.secret_rotation import rotations, secret_rotation
 from tests.runbooks.faults.stripe_webhook_replay import stripe_webhook_replay, webhooks
@@ -46,7 +47,9 @@ __all__ = [
     "pools",
     "rabbitmq_server",
     "rds_failover",
+    "rds_point_in_time_restore",
     "rds_storage_full",
+    "restores",
     "rotations",
     "saga",
     "secret_rotation",

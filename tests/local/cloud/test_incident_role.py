@@ -88,6 +88,15 @@ def test_what_changes_something_is_bound_to_the_environment() -> None:
             assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/Environment": "dev"}}
 
 
+def test_a_restore_makes_an_instance_of_this_environment_beside_the_original_and_no_other() -> None:
+    statements = json.loads(responder.incident_policy(PLACE))["Statement"]
+    [makes] = [each for each in statements if "rds:AddTagsToResource" in each["Action"]]
+    [beside] = makes["Resource"]
+    assert fnmatchcase(PLACE.arn("rds", "db:booking-database-1a2b3c4-at-20261128-031400"), beside)
+    assert not fnmatchcase(PLACE.arn("rds", "db:booking-database-1a2b3c4"), beside)
+    assert makes["Condition"] == {"StringEquals": {"aws:RequestTag/Environment": "dev"}}
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Addresses]:
     with running.running(folder=tmp_path_factory.mktemp("cloud")) as addresses:
