@@ -19,7 +19,7 @@ from components.context import Context, Place
 _SESSION_SECONDS = 4 * 3600
 # What tells something and changes nothing.
 LOOKS: tuple[str, ...] = (
-    "acm:DescribeCertificate", "acm:ListCertificates",
+    "acm:DescribeCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate",
     "backup:ListBackupJobs", "backup:ListBackupPlans", "backup:ListBackupSelections", "backup:ListBackupVaults",
     "backup:ListCopyJobs", "backup:ListRecoveryPointsByBackupVault",
     "cloudfront-keyvaluestore:DescribeKeyValueStore", "cloudfront-keyvaluestore:GetKey",
@@ -35,6 +35,7 @@ LOOKS: tuple[str, ...] = (
     "mq:ListBrokers",
     "rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
     "rds:DescribeDBProxyTargets", "rds:DescribeEvents",
+    "route53:ListHostedZonesByName", "route53:ListResourceRecordSets",
     "secretsmanager:DescribeSecret",
     "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
     "ssm:GetParameter", "ssm:GetParameterHistory",
@@ -63,9 +64,10 @@ OPENS: tuple[str, ...] = ("secretsmanager:GetSecretValue",)
 _LOGINS = ("*-database", "broker-*", "database-authorities")
 # Locks of runbooks: parameters that come and go, so by their name.
 LOCKS: tuple[str, ...] = ("ssm:DeleteParameter", "ssm:PutParameter")
-# Step Functions and CloudFront know no tag of what these are about (Service Authorization Reference).
+# Step Functions, CloudFront and Route 53 know no tag of what these are about (Service Authorization Reference).
 _ANSWERS, _POINTS, _SEES_RELEASES = "states:SendTaskSuccess", "cloudfront-keyvaluestore:PutKey", "s3:GetObject"
-UNTAGGED: tuple[str, ...] = (_ANSWERS, _POINTS, _SEES_RELEASES)
+_PROVES = "route53:ChangeResourceRecordSets"
+UNTAGGED: tuple[str, ...] = (_ANSWERS, _POINTS, _PROVES, _SEES_RELEASES)
 # Services that decrypt or encrypt on the role's behalf.
 _THROUGH = ("secretsmanager", "sqs", "s3")
 
@@ -85,6 +87,18 @@ def incident_policy(place: Place) -> str:
         iam.allow((_ANSWERS,), (place.arn("states", "stateMachine:*"),)),
         iam.allow((_POINTS,), (f"arn:{place.partition}:cloudfront::{place.account_id}:key-value-store/*",)),
         iam.allow((_SEES_RELEASES,), (f"arn:{place.partition}:s3:::site-*/*",)),
+        # The records with which ACM proves a name, which start with an underscore, and no others.
+        iam.allow(
+            (_PROVES,),
+            (f"arn:{place.partition}:route53:::hostedzone/*",),
+            condition={
+                "ForAllValues:StringEquals": {
+                    "route53:ChangeResourceRecordSetsActions": ["UPSERT"],
+                    "route53:ChangeResourceRecordSetsRecordTypes": ["CNAME"],
+                },
+                "ForAllValues:StringLike": {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_*"]},
+            },
+        ),
         # A restore point is made by the role of the backups.
         iam.allow(
             ("iam:PassRole",),

@@ -97,6 +97,17 @@ def test_a_restore_makes_an_instance_of_this_environment_beside_the_original_and
     assert makes["Condition"] == {"StringEquals": {"aws:RequestTag/Environment": "dev"}}
 
 
+def test_no_record_of_a_domain_is_made_but_one_that_proves_a_name() -> None:
+    statements = json.loads(responder.incident_policy(PLACE))["Statement"]
+    [makes] = [each["Condition"] for each in statements if "route53:ChangeResourceRecordSets" in each["Action"]]
+    said = {name: value for kind in makes.values() for name, value in kind.items()}
+    assert said == {
+        "route53:ChangeResourceRecordSetsActions": ["UPSERT"],
+        "route53:ChangeResourceRecordSetsRecordTypes": ["CNAME"],
+        "route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_*"],
+    }
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Addresses]:
     with running.running(folder=tmp_path_factory.mktemp("cloud")) as addresses:
