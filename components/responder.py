@@ -36,7 +36,7 @@ LOOKS: tuple[str, ...] = (
     "rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
     "rds:DescribeDBProxyTargets", "rds:DescribeEvents",
     "route53:ListHostedZonesByName", "route53:ListResourceRecordSets",
-    "secretsmanager:DescribeSecret",
+    "secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds",
     "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
     "ssm:GetParameter", "ssm:GetParameterHistory",
     "states:DescribeExecution", "states:GetExecutionHistory", "states:ListExecutions",

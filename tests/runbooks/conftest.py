@@ -12,6 +12,7 @@ from tests.runbooks.faults.backup_failed import backup_failed, backups
 from tests.runbooks.faults.cache_failover import cache_failover, caches
 from tests.runbooks.faults.canary_abort import canaries, canary_abort
 from tests.runbooks.faults.certificate_expiry import certificate_expiry, certificates
+from tests.runbooks.faults.credential_compromise import credential_compromise, leaks
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
@@ -39,11 +40,13 @@ __all__ = [
     "certificate_expiry",
     "certificates",
     "commands",
+    "credential_compromise",
     "database_connections_exhausted",
     "dead_letter_redrive",
     "deliveries",
     "events",
     "firewall",
+    "leaks",
     "notification_backlog",
     "oversell_audit",
     "payment_reconciliation",
