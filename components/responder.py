@@ -27,7 +27,8 @@ LOOKS: tuple[str, ...] = (
     "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics",
     "ec2:DescribeManagedPrefixLists", "ec2:GetManagedPrefixListEntries",
     "eks:DescribeCluster", "eks:ListNodegroups",
-    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups", "elasticache:ListTagsForResource",
+    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups",
+    "elasticache:ListAllowedNodeTypeModifications", "elasticache:ListTagsForResource",
     "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetHealth",
     "guardduty:GetFindings", "guardduty:ListDetectors",
     "health:DescribeEvents",
@@ -61,7 +62,7 @@ MENDS: tuple[str, ...] = (
 )  # fmt: skip
 # Logins with which a runbook looks into a store, by their names; no key of a provider, no signing key.
 OPENS: tuple[str, ...] = ("secretsmanager:GetSecretValue",)
-_LOGINS = ("*-database", "broker-*", "database-authorities")
+_LOGINS = ("*-credentials", "*-database", "broker-*", "database-authorities")
 # Locks of runbooks: parameters that come and go, so by their name.
 LOCKS: tuple[str, ...] = ("ssm:DeleteParameter", "ssm:PutParameter")
 # Step Functions, CloudFront and Route 53 know no tag of what these are about (Service Authorization Reference).

@@ -9,6 +9,7 @@ import pytest
 from scripts.local.certificates import Authority
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.backup_failed import backup_failed, backups
+from tests.runbooks.faults.cache_eviction import cache_eviction, full
 from tests.runbooks.faults.cache_failover import cache_failover, caches
 from tests.runbooks.faults.canary_abort import canaries, canary_abort
 from tests.runbooks.faults.certificate_expiry import certificate_expiry, certificates
@@ -33,6 +34,7 @@ __all__ = [
     "backups",
     "books",
     "broker",
+    "cache_eviction",
     "cache_failover",
     "caches",
     "canaries",
@@ -46,6 +48,7 @@ __all__ = [
     "deliveries",
     "events",
     "firewall",
+    "full",
     "leaks",
     "notification_backlog",
     "oversell_audit",

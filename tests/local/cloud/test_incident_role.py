@@ -68,10 +68,11 @@ def test_the_role_allows_what_the_runbooks_type_and_do_and_nothing_else() -> Non
     assert allowed == set(typed()) | scripted()
 
 
-def test_no_login_is_read_but_those_of_databases_and_of_the_broker() -> None:
+def test_no_login_is_read_but_those_of_databases_caches_and_the_broker() -> None:
     statements = json.loads(responder.incident_policy(PLACE))["Statement"]
     [opens] = [each for each in statements if each["Action"] == list(responder.OPENS)]
-    for name, readable in (("booking-database", True), ("broker-administrator", True), ("payment-stripe", False),
+    for name, readable in (("booking-database", True), ("broker-administrator", True), ("admission-credentials", True),
+                           ("payment-stripe", False),
                            ("booking-signing", False), ("identity-social", False)):  # fmt: skip
         arn = PLACE.arn("secretsmanager", f"secret:dev/{name}-a1B2c3")
         assert any(fnmatchcase(arn, pattern) for pattern in opens["Resource"]) is readable, name
