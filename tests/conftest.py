@@ -23,11 +23,10 @@ from services.common import migrations
 from services.common.settings import MigrationSettings
 from tests.support.databases import OWNER, PASSWORD, Databases
 
-
 LONG = ("tests/environments", "tests/local/platform", "tests/runbooks", "tests/services", "tests/local", "tests/stacks")
 
 
-class Scheduling(LoadFileScheduling):
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
     """A file to one worker, so that what its tests share is made once; but each runbook's promises are a unit."""
 
     def _split_scope(self, nodeid: str) -> str:
