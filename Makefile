@@ -19,8 +19,7 @@ down: ## Stop it and remove every process and file it made
 	@if [ -x $(BIN)/eventctl ]; then $(BIN)/eventctl local down; fi
 
 test: setup check ## Run the checks and all tests
-	@# A file to one worker, so that what its tests share is made once.
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2
 
 check: setup ## Formatting, lint, types, import rules, workflows, dead and repeated code
 	@$(BIN)/python -m scripts.checks

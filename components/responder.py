@@ -61,6 +61,8 @@ OPENS: tuple[str, ...] = ("secretsmanager:GetSecretValue",)
 _LOGINS = ("*-database", "broker-*", "database-authorities")
 # Locks of runbooks: parameters that come and go, so by their name.
 LOCKS: tuple[str, ...] = ("ssm:DeleteParameter", "ssm:PutParameter")
+# Alarms are silent while somebody is at work: mute rules that come and go, by their name.
+SILENCES: tuple[str, ...] = ("cloudwatch:DeleteAlarmMuteRule", "cloudwatch:PutAlarmMuteRule")
 # Step Functions and CloudFront know no tag of what these are about (Service Authorization Reference).
 _ANSWERS, _POINTS, _SEES_RELEASES = "states:SendTaskSuccess", "cloudfront-keyvaluestore:PutKey", "s3:GetObject"
 UNTAGGED: tuple[str, ...] = (_ANSWERS, _POINTS, _SEES_RELEASES)
@@ -80,6 +82,8 @@ def incident_policy(place: Place) -> str:
             tuple(place.arn("secretsmanager", f"secret:{place.environment}/{name}-??????") for name in _LOGINS),
         ),
         iam.allow(LOCKS, (place.arn("ssm", f"parameter/{place.environment}/runbooks/*"),)),
+        iam.allow(SILENCES, (place.arn("cloudwatch", f"alarm-mute-rule:{place.environment}-runbook-*"),)),
+        iam.allow(("cloudwatch:PutAlarmMuteRule",), (place.arn("cloudwatch", "alarm:*"),), condition=place.tagged),
         iam.allow((_ANSWERS,), (place.arn("states", "stateMachine:*"),)),
         iam.allow((_POINTS,), (f"arn:{place.partition}:cloudfront::{place.account_id}:key-value-store/*",)),
         iam.allow((_SEES_RELEASES,), (f"arn:{place.partition}:s3:::site-*/*",)),

@@ -62,4 +62,13 @@ ALERTS = (
         severity=Severity.TICKET,
         runbook="notification_backlog",
     ),
+    Alert(
+        name="ErasuresFailing",
+        says="People who had themselves removed are still known at Novu.",
+        # The pause between two attempts grows to an hour (services/notification/adapters/erasures.py).
+        expr='sum(increase(notification_erasures_total{outcome="failed"}[2h])) > 0',
+        minutes=240,
+        severity=Severity.TICKET,
+        runbook="notification_backlog",
+    ),
 )

@@ -22,9 +22,10 @@ class Entrypoint:
     reaches: tuple[Port, ...]
     serves: bool = False
     by: Literal["cpu", "commands", "events"] | None = None
+    options: tuple[str, ...] = ()
 
     def command(self, service: str) -> tuple[str, ...]:
-        return ("python", "-m", f"services.{service}.entrypoints.{self.name}")
+        return ("python", "-m", f"services.{service}.entrypoints.{self.name}", *self.options)
 
     def most(self, chosen: ServiceSettings) -> int:
         """Pods at the peak."""
@@ -37,6 +38,7 @@ WORKER = Entrypoint("worker", (_DATABASE, _HTTPS), by="commands")
 # One message after the other in the order of its table: a second relay only waits for the first one's locks.
 RELAY = Entrypoint("relay", (_DATABASE, _BROKER))
 MIGRATE = Entrypoint("migrate", (_DATABASE,))
+WORKFLOWS = Entrypoint("sync_workflows", (_HTTPS,), options=("--apply",))
 PROCESSES: Mapping[ServiceName, tuple[Entrypoint, ...]] = {
     "booking": (
         Entrypoint("api", (_DATABASE, _CACHE, _HTTPS), serves=True, by="cpu"),

@@ -17,13 +17,14 @@ from components.reach import Surroundings
 from components.saga import Saga
 from components.scaling import BrokerQueue, Cpu, Scaling, Sqs
 from components.secret_environment import SecretEnvironment
+from components.setup_job import SetupJob, SetupJobArgs
 from components.workload import Process, Statements, Workload, WorkloadArgs
 from stacks.by_hand import about
 from stacks.compute import Compute
 from stacks.data import Data
 from stacks.foundation import Foundation
 from stacks.messaging import NOTIFICATION, PUBLISHERS, SET_UP, SUBSCRIPTIONS
-from stacks.processes import MIGRATE, PROCESSES, Entrypoint
+from stacks.processes import MIGRATE, PROCESSES, WORKFLOWS, Entrypoint
 from stacks.settings import SERVICES, PlatformSettings, ServiceName, ServiceSettings
 
 Sources = Mapping[str, tuple[pulumi.Input[str], str]]
@@ -72,6 +73,8 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
     # The balancer is alone with AWS's own in the intra tier.
     surroundings = Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.intra)
     set_up = _set_up_broker(settings, foundation, compute, data, surroundings)
+    workflows = _bring_novu_up_to_date(settings, foundation, compute, keys["notification"], surroundings)
+    before: Mapping[ServiceName, list[pulumi.Resource]] = {"notification": [workflows]}
     services: dict[ServiceName, Workload] = {}
     for service in SERVICES:
         chosen, database = settings.services[service], data.databases[service]
@@ -109,7 +112,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
             opts=pulumi.ResourceOptions(
                 providers={"kubernetes": compute.cluster.kubernetes},
                 # Their definitions (ExternalSecret, ScaledObject) come with the operators.
-                depends_on=[compute.secret_sync, compute.operators, set_up],
+                depends_on=[compute.secret_sync, compute.operators, set_up, *before.get(service, [])],
             ),
         )
     return Workloads(saga=saga, services=services, surroundings=surroundings)
@@ -124,15 +127,48 @@ def _scaling(entry: Entrypoint, chosen: ServiceSettings, commands: pulumi.Input[
     return Scaling(least=chosen.replicas, most=entry.most(chosen), by=by[entry.by] if entry.by else None)
 
 
+def _bring_novu_up_to_date(
+    settings: PlatformSettings,
+    foundation: Foundation,
+    compute: Compute,
+    provider: _Provider,
+    surroundings: Surroundings,
+) -> SetupJob:
+    """Novu knows a release's workflows before the release triggers them: a job of its own for each image."""
+    return SetupJob(
+        "notification-workflows",
+        SetupJobArgs(
+            image=_image(settings, foundation),
+            command=WORKFLOWS.command("notification"),
+            namespace=compute.namespace.name,
+            documents={"RELEASE": settings.services["notification"].image_digest},
+            environment={"NOVU_API_BASE": settings.outside.novu_api},
+            secrets=SecretEnvironment(
+                sources={"key": (provider.secret.name, "key")}, variables={provider.variable: "{{ .key }}"}
+            ),
+            reaches=WORKFLOWS.reaches,
+            surroundings=surroundings,
+        ),
+        opts=pulumi.ResourceOptions(
+            providers={"kubernetes": compute.cluster.kubernetes}, depends_on=[compute.secret_sync]
+        ),
+    )
+
+
+def _image(settings: PlatformSettings, foundation: Foundation) -> pulumi.Output[str]:
+    """The image of jobs: notification's."""
+    repository, digest = foundation.registry.repository_urls, settings.services["notification"].image_digest
+    return pulumi.Output.concat(repository["notification"], "@", digest)
+
+
 def _set_up_broker(
     settings: PlatformSettings, foundation: Foundation, compute: Compute, data: Data, surroundings: Surroundings
 ) -> BrokerSetup:
     """Every service's image has the command; notification's is the one that listens."""
-    repository, digest = foundation.registry.repository_urls, settings.services["notification"].image_digest
     return BrokerSetup(
         "broker-setup",
         BrokerSetupArgs(
-            image=pulumi.Output.concat(repository["notification"], "@", digest),
+            image=_image(settings, foundation),
             command=SET_UP,
             namespace=compute.namespace.name,
             topology=definitions(PUBLISHERS, SUBSCRIPTIONS),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from xdist.scheduler import LoadFileScheduling
 
 from scripts.deployment import ROOT
 from scripts.local.certificates import Authority, trusting
@@ -20,6 +22,27 @@ from scripts.local.servers.postgres import Postgres
 from services.common import migrations
 from services.common.settings import MigrationSettings
 from tests.support.databases import OWNER, PASSWORD, Databases
+
+LONG = ("tests/environments", "tests/local/platform", "tests/runbooks", "tests/services", "tests/local", "tests/stacks")
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """A file to one worker, so that what its tests share is made once; but each runbook's promises are a unit."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return f"{file}[{test.partition('[')[2]}" if file.endswith("runbooks/test_contract.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Units go out in the order in which they were collected."""
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes goes first: else everything is done, and one worker is waited for."""
+    items.sort(key=lambda item: next((at for at, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runbooks._kit import lock
+from runbooks._kit import lock, silence
 from runbooks._kit.evidence import Evidence, Plan, canonical
 from runbooks._kit.model import Action, Check, Exit, Refused, Runbook, Stop
 from runbooks._kit.target import Target
@@ -191,20 +191,24 @@ class Engine:
 
     @contextmanager
     def _changing(self, evidence: Evidence, plan_id: str, terms: Terms) -> Iterator[datetime]:
-        """Hold the lock and write down that one did; gives the deadline."""
+        """Hold the lock, in silence, and write down that one did; gives the deadline."""
         identity, name = self._target.identity, self._runbook.name()
         deadline = datetime.now(UTC) + timedelta(minutes=terms.minutes)
         evidence.common = {"run": plan_id, "runbook": name, **asdict(identity), "ticket": terms.ticket}
-        with lock.holding(
-            self._target.client("ssm"),
-            identity.environment,
-            name,
-            who=identity.who,
-            ticket=terms.ticket,
-            run=plan_id,
-            until=deadline + _LAST_ACTION,
-        ) as expired:
-            evidence.audit("locked", took_over=asdict(expired) if expired else None)
+        until = deadline + _LAST_ACTION
+        with (
+            lock.holding(
+                self._target.client("ssm"),
+                identity.environment,
+                name,
+                who=identity.who,
+                ticket=terms.ticket,
+                run=plan_id,
+                until=until,
+            ) as expired,
+            silence.silent(self._target.client("cloudwatch"), identity.environment, name, until=until) as alarms,
+        ):
+            evidence.audit("locked", took_over=asdict(expired) if expired else None, alarms=alarms)
             try:
                 yield deadline
             finally:

@@ -29,6 +29,7 @@ AWS = frozenset(
     {
         *("sts:GetCallerIdentity", "secretsmanager:GetSecretValue"),
         *("ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter"),
+        *("cloudwatch:DescribeAlarms", "cloudwatch:PutAlarmMuteRule", "cloudwatch:DeleteAlarmMuteRule"),
     }
 )
 

@@ -51,11 +51,23 @@ class _Person:
         return _checked(self._http.get(path))
 
 
-def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CARD) -> Bought:
-    """Create an event, hold a place, check out, and follow the order to its end. Raises DemoFailed.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order whose saga runs, as its buyer sees it."""
 
-    ``payment_method`` may be one of Stripe's cards that are declined: then the order ends cancelled, without a ticket.
-    """
+    id: str
+    _buyer: _Person
+
+    def order(self) -> dict[str, Any]:
+        return self._buyer.get(f"/orders/{self.id}")
+
+    def saga(self) -> dict[str, Any]:
+        """The trail of the order's saga."""
+        return self._buyer.get(f"/orders/{self.id}/saga")
+
+
+def place(record: Record, say: Callable[[str], None], *, payment_method: str = CARD) -> Placed:
+    """Create an event, hold a place and check out. Raises DemoFailed."""
     base = status.service_url(record, "booking")
     organiser, buyer = (_Person(base, record.urls["issuer"], role) for role in ("organiser", "attendee"))
 
@@ -69,32 +81,39 @@ def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CAR
     hold = buyer.post("/holds", {"ticketTypeId": seats["id"], "quantity": 1})
     say(f"hold {hold['id']} taken until {hold['expiresAt']}")
     placed = buyer.post("/checkout", {"holdId": hold["id"], "paymentMethod": payment_method})
-    order_id = placed["orderId"]
-    say(f"order {order_id} placed; its saga runs")
+    say(f"order {placed['orderId']} placed; its saga runs")
+    return Placed(placed["orderId"], buyer)
 
+
+def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CARD) -> Bought:
+    """Place an order and follow it to its end. Raises DemoFailed.
+
+    ``payment_method`` may be one of Stripe's cards that are declined: then the order ends cancelled, without a ticket.
+    """
+    placed = place(record, say, payment_method=payment_method)
     order: dict[str, Any] = {}
     trail: dict[str, Any] = {}
 
     def settled() -> bool:
-        order.update(buyer.get(f"/orders/{order_id}"))
-        trail.update(buyer.get(f"/orders/{order_id}/saga"))
+        order.update(placed.order())
+        trail.update(placed.saga())
         return order["status"] in _FINAL and trail["status"] != "RUNNING"
 
     if not eventually(settled, timeout=_PATIENCE, every=0.2):
         steps = ", ".join(f"{step['step']} {step['outcome']}" for step in trail["steps"])
         raise DemoFailed(
-            f"order {order_id} is {order['status']!r} after {_PATIENCE} s; its saga: {steps or 'not begun'}"
+            f"order {placed.id} is {order['status']!r} after {_PATIENCE} s; its saga: {steps or 'not begun'}"
         )
     notifications: list[dict[str, Any]] = []
 
     def told() -> bool:
         delivered = httpx.get(f"{record.urls['novu']}/_local/delivered").json()["delivered"]
-        notifications.extend(sent for sent in delivered if order_id in str(sent))
+        notifications.extend(sent for sent in delivered if placed.id in str(sent))
         return bool(notifications)
 
     # The order does not wait for it: it is queued with the saga's last step, and sent a moment later.
     if not eventually(told, timeout=_PATIENCE, every=0.2):
-        raise DemoFailed(f"order {order_id} is {order['status']!r}, and nobody was notified within {_PATIENCE} s")
+        raise DemoFailed(f"order {placed.id} is {order['status']!r}, and nobody was notified within {_PATIENCE} s")
     return Bought(
         order=order,
         ticket=order["tickets"][0] if order["tickets"] else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from kubernetes import client
 
 from runbooks._kit import kubernetes, lock
 from runbooks._kit.rabbitmq import Broker
+from runbooks._kit.silence import LEADS
 from runbooks._kit.sqs import SqsQueue
 from runbooks._kit.target import Target
 from scripts.oncall.lights import Light, State
@@ -27,7 +27,6 @@ _CERTIFICATE_WARNS, _CERTIFICATE_BAD = 45, 14
 _ROTATION_LATE = timedelta(days=3)
 # What the local platform says of an image that is not ours: that its pod is not there is known, and is no fault.
 _NOT_RUN_HERE = "NotRunLocally"
-_NAMED = re.compile(r"Runbook: runbooks/(\w+)\.md")
 
 
 class Screen:
@@ -60,7 +59,7 @@ class Screen:
         for page in pages.paginate(StateValue="ALARM"):
             for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"]):
                 rings += 1
-                named = _NAMED.search(alarm.get("AlarmDescription", ""))
+                named = LEADS.search(alarm.get("AlarmDescription", ""))
                 since = alarm["StateUpdatedTimestamp"]
                 yield self._ringing(
                     "alarms", alarm["AlarmName"], alarm.get("AlarmDescription", ""), since, named[1] if named else ""
@@ -80,7 +79,7 @@ class Screen:
             yield Light(part="alerts", name="Prometheus", state=GOOD, detail="none fires")
 
     def _ringing(self, part: str, name: str, says: str, since: datetime, runbook: str) -> Light:
-        says = _NAMED.sub("", says).strip()
+        says = LEADS.sub("", says).strip()
         holder = (
             lock.holder(self._target.client("ssm"), self._target.identity.environment, runbook) if runbook else None
         )

@@ -21,8 +21,8 @@ from scripts.toolchain import cache, download, golang
 from scripts.toolchain.cache import CannotObtain
 
 VERSION = "3.259.0"
-# Used in this order when VERSION cannot be had. Each builds through the Go module proxy; put its `bin` first on PATH to
-# run the tests of the cloud, the stacks and the toolchain on it.
+# Used in this order when VERSION cannot be had. Each was built through the Go module proxy, and the tests of the cloud,
+# the stacks and the toolchain pass on it: put its `bin` first on PATH to run them again.
 FALLBACKS = ("3.258.0",)
 # An engine on PATH that is older is passed over: it predates the policy protocol of the pinned pulumi-policy.
 MINIMUM = FALLBACKS[-1]

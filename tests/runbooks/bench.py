@@ -34,6 +34,9 @@ class Bench:
     environment: Environment
     folder: Path
 
+    def __post_init__(self) -> None:
+        self.environment.alarm(self.runbook.name())
+
     def given(self, **options: Any) -> Bench:
         """The same with other options."""
         return replace(self, runbook=replace(self.runbook, **options))  # type: ignore[type-var]

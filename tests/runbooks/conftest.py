@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,8 @@ __all__ = [
 
 
 @pytest.fixture
-def environment(aws_server: str, folder: Path) -> Environment:
+def environment(aws_server: str, folder: Path) -> Iterator[Environment]:
     """A fresh environment on the simulated AWS."""
-    return Environment(Authority(folder).ca)
+    made = Environment(Authority(folder).ca)
+    yield made
+    made.end()

@@ -41,7 +41,14 @@ class Environment:
     """What answers an operation (`rds:RebootDBInstance`) that the simulated AWS lacks, from its parameters; botocore
     holds both to AWS's own model."""
 
+    mutes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Mute rules of alarms, by name."""
+
     def __post_init__(self) -> None:
+        self.answers |= {
+            "cloudwatch:PutAlarmMuteRule": lambda asked: self.mutes.update({asked["Name"]: asked}) or {},
+            "cloudwatch:DeleteAlarmMuteRule": lambda asked: self.mutes.pop(asked["AlarmMuteRuleName"], {}) and {},
+        }
         self.record = {
             "account": ACCOUNT,
             "environment": self.name,
@@ -83,7 +90,8 @@ class Environment:
         if (answer := self.answers.get(f"{prefix}:{model.name}")) is None:
             return None
         given = dict(answer(context["given"]))
-        validate_parameters(given, model.output_shape)
+        if model.output_shape:
+            validate_parameters(given, model.output_shape)
         return AWSResponse("", 200, HTTPHeaders(), None), given
 
     def write(self, **changes: Any) -> None:
@@ -92,6 +100,28 @@ class Environment:
         self.aws("ssm").put_parameter(
             Name=f"/{self.name}/operations", Value=json.dumps(self.record), Type="String", Overwrite=True
         )
+
+    def alarm(self, runbook: str) -> str:
+        """An alarm that leads to ``runbook``; returns its name."""
+        name = f"{self.name}-{runbook}"
+        self.aws("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            AlarmDescription=f"It rings. Runbook: runbooks/{runbook}.md",
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Period=60,
+            Statistic="Maximum",
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+        return name
+
+    def end(self) -> None:
+        """Remove its alarms, of which AWS shows everybody's at once."""
+        cloudwatch = self.aws("cloudwatch")
+        mine = cloudwatch.describe_alarms(AlarmNamePrefix=self.name)["MetricAlarms"]
+        cloudwatch.delete_alarms(AlarmNames=[each["AlarmName"] for each in mine])
 
     def secret(self, name: str, value: Mapping[str, str]) -> str:
         """A secret of the environment; returns its ARN."""

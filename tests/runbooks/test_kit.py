@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -259,6 +260,38 @@ class TestTheLock:
         with self.hold(bench, minutes=-1), ThreadPoolExecutor(6) as pool:
             assert len([number for number in pool.map(take, range(6)) if number]) == 1
         assert [each for each in bench.environment.parameters() if "lock" in each] == []
+
+
+class TestTheSilence:
+    def test_alarms_that_lead_here_wake_nobody_while_somebody_is_at_work_and_others_do(
+        self, bench: CommandBench
+    ) -> None:
+        lamps(bench.environment, door="off", stairs="off")
+        bench.environment.alarm("stuck_saga")
+        seen: list[Mapping[str, Any]] = []
+
+        def stopping() -> bool:
+            seen.extend(bench.environment.mutes.values())
+            return False
+
+        plan = bench.planned()
+        bench.applied(plan, replace(TERMS, stopping=stopping))
+        [rule] = {each["Name"]: each for each in seen}.values()
+        assert rule["MuteTargets"] == {"AlarmNames": [f"{bench.environment.name}-lamps"]}
+        assert rule["ExpireDate"] - datetime.now(UTC) < timedelta(minutes=TERMS.minutes + 5)
+        assert bench.environment.mutes == {}
+
+    def test_it_ends_with_the_run_also_when_the_run_fails(self, bench: CommandBench) -> None:
+        lamps(bench.environment, door="burnt out")
+        assert bench.applied().exit is Exit.FAILED
+        assert bench.environment.mutes == {}
+
+    def test_when_alarms_cannot_be_muted_the_work_is_done_and_the_audit_says_so(self, bench: CommandBench) -> None:
+        lamps(bench.environment, door="off")
+        del bench.environment.answers["cloudwatch:PutAlarmMuteRule"]
+        plan = bench.planned()
+        assert bench.applied(plan).exit is Exit.DONE
+        assert bench.audit(plan)[0]["alarms"].startswith("alarms may ring meanwhile: ")
 
 
 class TestTheAudit:

@@ -77,6 +77,14 @@ CASES = (
         5,
         {},
     ),
+    Case(
+        "ErasuresFailing",
+        {'notification_erasures_total{outcome="failed"}': "0+1x400"},
+        # Novu was away for a while.
+        {'notification_erasures_total{outcome="failed"}': "0+1x60 61x340"},
+        300,
+        {},
+    ),
 )
 
 

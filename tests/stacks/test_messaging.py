@@ -5,8 +5,10 @@ from services.booking import bootstrap
 from services.common.topology import main
 from services.contracts import DEAD_LETTERS_EXCHANGE, EVENTS_EXCHANGE
 from services.notification import domain
+from services.notification.entrypoints import sync_workflows
 from services.payment import refunding
 from stacks.messaging import BOOKING, NOTIFICATION, PAYMENT, SET_UP
+from stacks.processes import WORKFLOWS
 
 
 def test_notification_listens_where_its_code_does() -> None:
@@ -21,5 +23,6 @@ def test_exchanges_have_the_names_that_services_publish_to() -> None:
     assert (broker_topology.EVENTS, broker_topology.DEAD_LETTERS) == (EVENTS_EXCHANGE, DEAD_LETTERS_EXCHANGE)
 
 
-def test_the_job_runs_a_module_that_exists() -> None:
+def test_jobs_run_modules_that_exist() -> None:
     assert SET_UP[-1] == main.__module__
+    assert sync_workflows.__name__ in WORKFLOWS.command("notification")

@@ -13,6 +13,8 @@ from moto.secretsmanager.models import SecretsManagerBackend
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from scripts.local.cloud import mutes
+
 # Services that sign by another name than policies know them by; moto takes the one for the other.
 _CALLED = {"monitoring": "cloudwatch"}
 # arn:partition:states:region:account:stateMachine:name; an alias or a version follows after one more.
@@ -27,6 +29,7 @@ def apply() -> None:
     _an_alias_names_its_machine()
     _a_deleted_backup_plan_frees_its_name()
     _its_services_are_listed_once()
+    mutes.apply()
 
 
 def _current_version_is_the_default() -> None:

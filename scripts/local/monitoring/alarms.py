@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from operator import ge, gt, le, lt
 from typing import Any
 
+from scripts.local.cloud.mutes import muted
 from scripts.local.monitoring.measures import SOURCES, Measures
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,12 @@ class Alarms:
     def __init__(self, client: Callable[[str], Any], measures: Measures) -> None:
         self._client, self._measures = client, measures
         self._seen: dict[str, deque[float | None]] = defaultdict(lambda: deque(maxlen=100))
+        self._muted: set[str] = set()
 
     def round(self) -> None:
         """Read every metric once, and bring every alarm to its state."""
         began = datetime.now(UTC)
+        self._muted = muted(self._client("cloudwatch"))
         read: dict[tuple[str, str, str], float | None] = {}
         for page in self._client("cloudwatch").get_paginator("describe_alarms").paginate():
             for alarm in page["MetricAlarms"]:
@@ -85,7 +88,7 @@ class Alarms:
             return
         log.info("%s is %s: %s", alarm["AlarmName"], state, reason)
         actions = {ALARM: alarm["AlarmActions"], OK: alarm["OKActions"]}.get(state, [])
-        if alarm["ActionsEnabled"]:
+        if alarm["ActionsEnabled"] and alarm["AlarmName"] not in self._muted:
             for topic in actions:
                 self._tell(topic, alarm, state, reason)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from runbooks._kit.silence import silent
+from scripts.local.cloud import mutes
 from scripts.local.monitoring.alarms import ALARM, NOT_MEASURED, OK, UNKNOWN, Alarms, judge
 from scripts.local.monitoring.measures import Measures
 
@@ -111,6 +113,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    mutes.apply()
     with mock_aws():
         yield World()
 
@@ -128,6 +131,18 @@ def test_an_alarm_whose_actions_are_off_rings_and_tells_nobody(world: World) -> 
     world.rounds(2, 2)
     assert world.state()[0] == ALARM
     assert world.heard() == []
+
+
+def test_an_alarm_that_is_muted_rings_and_tells_nobody_until_the_rule_ends(world: World) -> None:
+    with silent(world.client("cloudwatch"), "local", "stuck_saga", until=datetime.now(UTC) + timedelta(minutes=5)):
+        world.rounds(2, 2)
+    assert world.state()[0] == ALARM
+    with silent(world.client("cloudwatch"), "local", "another", until=datetime.now(UTC) + timedelta(minutes=5)):
+        world.rounds(0)
+    with silent(world.client("cloudwatch"), "local", "stuck_saga", until=datetime.now(UTC)):
+        world.rounds(2, 2)
+    told = [(each["OldStateValue"], each["NewStateValue"]) for each in world.heard()]
+    assert sorted(told) == sorted([(ALARM, OK), (OK, ALARM)])
 
 
 def test_a_server_that_is_down_says_nothing_and_stops_no_round(world: World) -> None:

@@ -21,6 +21,7 @@ from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import eventually
 from scripts.toolchain import kubernetes, pulumi
+from services.notification.workflows import WORKFLOWS
 from stacks.processes import PROCESSES
 from tests.local.platform.support import PATIENCE, eventctl, mentioning
 
@@ -102,6 +103,11 @@ def test_a_ticket_is_bought_and_its_code_verifies(platform: Platform) -> None:
     assert [sent["workflow"] for sent in bought["notifications"]] == ["order-completed"]
     url = next(row["url"] for row in _status(platform) if row["name"] == "booking-api")
     load_pem_public_key(httpx.get(f"{url}/tickets/public-key").content)
+
+
+def test_novu_knows_every_workflow_of_the_release_before_anybody_is_told_anything(platform: Platform) -> None:
+    asked = httpx.get(f"{platform.record.urls['novu']}/v2/workflows", headers={"Authorization": "ApiKey of-a-test"})
+    assert {each["workflowId"] for each in asked.json()["data"]["workflows"]} == set(WORKFLOWS)
 
 
 def test_a_declined_card_ends_in_a_cancelled_order_without_a_ticket(platform: Platform) -> None:
