@@ -37,6 +37,11 @@ class Found:
     rooms: Sequence[Room] = ()
 
     @property
+    def everything(self) -> list[Scalable]:
+        """All that has a minimum, pods first."""
+        return [*self.sizes, *self.groups]
+
+    @property
     def due(self) -> list[Scalable]:
         """Those whose time of more is over, pods first."""
         return [each for each in self.raised if _over(self.memory[key(each)]["until"], self.now)]
@@ -44,22 +49,23 @@ class Found:
     @property
     def raised(self) -> list[Scalable]:
         """Those that have more for a sale, pods first."""
-        return [each for each in (*self.sizes, *self.groups) if key(each) in self.memory]
+        return [each for each in self.everything if key(each) in self.memory]
 
     @property
     def unready(self) -> list[str]:
-        """Pods and nodes that are asked for and not ready."""
-        short = [(key(each), each.ready, each.least) for each in self.sizes if each.ready < each.least]
-        for of, _ in self.wanted:
-            if isinstance(of, NodeGroup) and self.ready_nodes.get(of.name, 0) < of.desired:
-                short.append((key(of), self.ready_nodes.get(of.name, 0), of.desired))
-        return [f"{name}: {ready} of {least}" for name, ready, least in short]
+        """Those that are asked for, and of which not as many are ready."""
+        counted = [
+            (key(of), of.ready, of.least)
+            if isinstance(of, Size)
+            else (key(of), self.ready_nodes.get(of.name, 0), of.desired)
+            for of, _ in self.wanted
+        ]
+        return [f"{name}: {ready} of {least}" for name, ready, least in counted if ready < least]
 
     def tables(self) -> list[kit.Table]:
         wanted = {key(of): least for of, least in self.wanted}
         rows = [
-            (key(each), each.least, wanted.get(key(each)), each.most, *self._before(each))
-            for each in (*self.sizes, *self.groups)
+            (key(each), each.least, wanted.get(key(each)), each.most, *self._before(each)) for each in self.everything
         ]
         columns = ("of", "least", "wanted", "most", "before_the_sale", "until")
         rooms = [(each.of, f"{each.left:f}", f"{each.needed:f}") for each in self.rooms]

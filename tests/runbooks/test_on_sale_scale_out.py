@@ -78,7 +78,7 @@ def test_it_says_which_pods_and_nodes_are_still_missing(stage: Stage, bench: Ben
     assert report.exit is Exit.FAILED
     [missing] = [each["detail"] for each in report.verified if not each["ok"]]
     assert missing == (
-        "HorizontalPodAutoscaler booking-api: 3 of 6, ScaledObject booking-worker: 3 of 6, NodeGroup nodes: 3 of 6"
+        "NodeGroup nodes: 3 of 6, HorizontalPodAutoscaler booking-api: 3 of 6, ScaledObject booking-worker: 3 of 6"
     )
 
 
