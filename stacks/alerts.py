@@ -15,6 +15,14 @@ ALERTS = (
         runbook="oversell_audit",
     ),
     Alert(
+        name="SaleOpensSoon",
+        says="A sale with a waiting room opens within three hours: decide how many pods and machines it needs.",
+        expr="max(booking_sales_soon) > 0",
+        minutes=0,
+        severity=Severity.TICKET,
+        runbook="on_sale_scale_out",
+    ),
+    Alert(
         name="BooksDiffer",
         says="Our books and the payment provider's differ.",
         expr="max(payment_discrepancies_open) > 0",

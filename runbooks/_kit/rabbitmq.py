@@ -14,15 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 import aio_pika
-import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
+from runbooks._kit.management import SECONDS, VHOST, Management
 from runbooks._kit.messages import MOST, Message
 from runbooks._kit.target import Target
 
-_VHOST = "platform"
 _Run = Callable[[Coroutine[Any, Any, Any]], Any]
-_SECONDS = 10.0
 # What else of a message its consumer may look at.
 _PROPERTIES = ("content_type", "correlation_id", "type", "app_id")
 
@@ -30,7 +28,7 @@ _PROPERTIES = ("content_type", "correlation_id", "type", "app_id")
 class Broker:
     """A connection to the broker."""
 
-    def __init__(self, runner: asyncio.Runner, connection: Any, channel: Any, management: httpx.Client) -> None:
+    def __init__(self, runner: asyncio.Runner, connection: Any, channel: Any, management: Management) -> None:
         self._run, self._connection, self._channel, self._management = runner.run, connection, channel, management
 
     @classmethod
@@ -42,24 +40,17 @@ class Broker:
         # The administrator's secret knows the management API alone; where AMQP is, every user's says.
         user = target.secret(next(arn for name, arn in sorted(secrets.items()) if name != "administrator"))
         name, password = (quote(login[part], safe="") for part in ("username", "password"))
-        url = f"amqps://{name}:{password}@{user['address']}/{_VHOST}"
-        api = httpx.Client(
-            base_url=f"{login['management']}/api/",
-            auth=(login["username"], login["password"]),
-            verify=target.trust,
-            timeout=_SECONDS,
-        )
-        with api, asyncio.Runner() as runner:
-            connection = runner.run(aio_pika.connect(url, ssl_context=target.trust, timeout=_SECONDS))
+        url = f"amqps://{name}:{password}@{user['address']}/{VHOST}"
+        with Management.connected(target) as management, asyncio.Runner() as runner:
+            connection = runner.run(aio_pika.connect(url, ssl_context=target.trust, timeout=SECONDS))
             try:
-                yield cls(runner, connection, runner.run(_channel(connection)), api)
+                yield cls(runner, connection, runner.run(_channel(connection)), management)
             finally:
                 runner.run(connection.close())
 
     def queues(self) -> list[str]:
         """Names of all queues."""
-        answer = self._management.get(f"queues/{_VHOST}").raise_for_status()
-        return sorted(each["name"] for each in answer.json())
+        return sorted(each["name"] for each in self._management.queues())
 
     def queue(self, name: str) -> BrokerQueue:
         """The queue called ``name``; whether there is one is seen when it is used."""
@@ -108,7 +99,7 @@ class BrokerQueue:
                 ),
                 routing_key=self.name,
                 mandatory=True,
-                timeout=_SECONDS,
+                timeout=SECONDS,
             )
         )
 

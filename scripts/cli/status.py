@@ -52,7 +52,7 @@ def status(
         target = Target.open(boto3.Session(region_name=region), environment)
     except Refused as error:
         console.fail(str(error), code=2)
-    screen = Screen(target, Prometheus.found())
+    screen = Screen(target, Prometheus.found(target))
     if watch and not as_json:
         _watched(screen, watch, everything)
         return

@@ -84,7 +84,7 @@ class Result:
 def play(day: GameDay, record: Record, say: Say) -> Result:
     """Play ``day`` on the platform that this process points to. Raises Missed; the fault is removed in any case."""
     target = Target.open(boto3.Session(), parts.ENVIRONMENT)
-    screen = Screen(target, Prometheus.found())
+    screen = Screen(target, Prometheus.found(target))
     if light := _ringing(screen, day):
         raise Missed(f"{light} rings already; mend that first, or wait until it clears")
     with FAULTS[day.name](World(target, record)):

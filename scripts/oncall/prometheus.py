@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from scripts.oncall import cluster
+from runbooks._kit import kubernetes
+from runbooks._kit.target import Target
 
 # The namespace and the Service of the release that brings Prometheus (components/operators.py).
 _NAMESPACE, _SERVICE = "kube-prometheus-stack", "kube-prometheus-stack-prometheus:9090"
@@ -25,10 +26,10 @@ class Prometheus:
         self._get = get
 
     @classmethod
-    def found(cls) -> Prometheus:
-        """At PROMETHEUS_URL, else through the current context of kubectl."""
+    def found(cls, target: Target) -> Prometheus:
+        """At PROMETHEUS_URL, else through the cluster of ``target``."""
         url = os.environ.get("PROMETHEUS_URL")
-        return cls(_at(url) if url else _behind_kubernetes)
+        return cls(_at(url) if url else _behind(target))
 
     def alerts(self) -> list[dict[str, Any]]:
         """The alerts that fire."""
@@ -49,14 +50,17 @@ def _at(url: str) -> Get:
     return get
 
 
-def _behind_kubernetes(path: str, query: Mapping[str, str]) -> Any:
-    where = f"/api/v1/namespaces/{_NAMESPACE}/services/{_SERVICE}/proxy/api/v1/{path}"
-    answer, *_ = cluster.connected().call_api(
-        where,
-        "GET",
-        query_params=list(query.items()),
-        auth_settings=["BearerToken"],
-        response_type="object",
-        _request_timeout=_SECONDS,
-    )
-    return answer
+def _behind(target: Target) -> Get:
+    def get(path: str, query: Mapping[str, str]) -> Any:
+        where = f"/api/v1/namespaces/{_NAMESPACE}/services/{_SERVICE}/proxy/api/v1/{path}"
+        answer, *_ = kubernetes.connected(target).call_api(
+            where,
+            "GET",
+            query_params=list(query.items()),
+            auth_settings=["BearerToken"],
+            response_type="object",
+            _request_timeout=_SECONDS,
+        )
+        return answer
+
+    return get

@@ -10,12 +10,11 @@ from typing import Any
 
 from kubernetes import client
 
-from runbooks._kit import lock
+from runbooks._kit import kubernetes, lock
 from runbooks._kit.rabbitmq import Broker
 from runbooks._kit.silence import LEADS
 from runbooks._kit.sqs import SqsQueue
 from runbooks._kit.target import Target
-from scripts.oncall import cluster
 from scripts.oncall.lights import Light, State
 from scripts.oncall.prometheus import Prometheus
 
@@ -90,7 +89,7 @@ class Screen:
 
     def workloads(self) -> Iterator[Light]:
         """Deployments of the services, by pods that are ready, and what the others wait for."""
-        api, namespace = cluster.connected(), self._target.operations.namespace
+        api, namespace = kubernetes.connected(self._target), self._target.operations.namespace
         ours = {"namespace": namespace, "label_selector": "app.kubernetes.io/part-of=event-platform"}
         pods = client.CoreV1Api(api).list_namespaced_pod(**ours).items
         for found in client.AppsV1Api(api).list_namespaced_deployment(**ours).items:

@@ -9,7 +9,7 @@ from functools import partial
 
 import asyncpg
 
-from services.booking.adapters import audit, cancellations, sweeper, waiting_list
+from services.booking.adapters import audit, cancellations, sales, sweeper, waiting_list
 from services.booking.adapters.store import PostgresStore
 from services.booking.adapters.tickets import PostgresRefunds
 from services.booking.handlers import orders, refunds
@@ -53,6 +53,7 @@ def loops(pool: asyncpg.Pool, ages: Mapping[str, timedelta]) -> Sequence[Loop]:
         partial(every, "offers", partial(waiting_list.offer, pool), waiting_list.EVERY_SECONDS),
         partial(every, "cancelled events", partial(cancellations.refund_cancelled, pool), cancellations.EVERY_SECONDS),
         partial(every, "audit", partial(audit.observe, pool), audit.EVERY_SECONDS),
+        partial(every, "sales", partial(sales.observe, pool), sales.EVERY_SECONDS),
         Retention(pool, RULES, ages).loop(),
     ]
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from scripts.local.certificates import Authority
+from tests.runbooks.clusters import api_server, workloads
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.backup_failed import backup_failed, backups
+from tests.runbooks.faults.broker_memory_alarm import broker_memory_alarm, memory
 from tests.runbooks.faults.cache_eviction import cache_eviction, full
 from tests.runbooks.faults.cache_failover import cache_failover, caches
 from tests.runbooks.faults.canary_abort import canaries, canary_abort
@@ -18,6 +20,7 @@ from tests.runbooks.faults.credential_compromise import credential_compromise, l
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
+from tests.runbooks.faults.on_sale_scale_out import on_sale_scale_out, stage
 from tests.runbooks.faults.oversell_audit import oversell_audit, pools
 from tests.runbooks.faults.payment_reconciliation import books, payment_reconciliation
 from tests.runbooks.faults.rds_failover import rds_failover, standbys
@@ -27,14 +30,18 @@ from tests.runbooks.faults.secret_rotation import rotations, secret_rotation
 from tests.runbooks.faults.stripe_webhook_replay import stripe_webhook_replay, webhooks
 from tests.runbooks.faults.stuck_saga import saga, stuck_saga
 from tests.runbooks.faults.waf_block import firewall, waf_block
+from tests.runbooks.faults.zone_loss import zone_loss
+from tests.runbooks.groups import group
 from tests.services.conftest import aws_server, broker, rabbitmq_server
 
 __all__ = [
+    "api_server",
     "aws_server",
     "backup_failed",
     "backups",
     "books",
     "broker",
+    "broker_memory_alarm",
     "cache_eviction",
     "cache_failover",
     "caches",
@@ -50,8 +57,11 @@ __all__ = [
     "events",
     "firewall",
     "full",
+    "group",
     "leaks",
+    "memory",
     "notification_backlog",
+    "on_sale_scale_out",
     "oversell_audit",
     "payment_reconciliation",
     "pools",
@@ -64,12 +74,15 @@ __all__ = [
     "saga",
     "secret_rotation",
     "sessions",
+    "stage",
     "standbys",
     "storage",
     "stripe_webhook_replay",
     "stuck_saga",
     "waf_block",
     "webhooks",
+    "workloads",
+    "zone_loss",
 ]
 
 

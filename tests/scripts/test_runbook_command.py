@@ -76,7 +76,7 @@ def test_a_script_is_run_with_its_own_options(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_runbook_without_a_script_cannot_be_run() -> None:
-    assert "No such command 'zone_loss'" in run("run", "zone_loss", code=2)
+    assert "No such command 'edge_errors'" in run("run", "edge_errors", code=2)
 
 
 def test_local_needs_a_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

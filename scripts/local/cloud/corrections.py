@@ -10,6 +10,7 @@ from moto import backends
 from moto.backup.models import BackupBackend
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.secretsmanager.models import SecretsManagerBackend
+from moto.servicequotas.models import ServiceQuotasBackend
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
@@ -29,6 +30,7 @@ def apply() -> None:
     _an_alias_names_its_machine()
     _a_deleted_backup_plan_frees_its_name()
     _its_services_are_listed_once()
+    _ec2_has_a_quota_of_instances()
     mutes.apply()
 
 
@@ -127,3 +129,24 @@ def _body(response: Any) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _ec2_has_a_quota_of_instances() -> None:
+    """Moto has the quotas of VPC alone. This is that of a new account (Amazon EC2, "On-Demand Instance quotas")."""
+    others = ServiceQuotasBackend.get_service_quota
+    instances = {
+        "ServiceCode": "ec2",
+        "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
+        "QuotaCode": "L-1216C47A",
+        "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+        "Value": 5.0,
+        "Unit": "None",
+        "Adjustable": True,
+        "GlobalQuota": False,
+    }
+
+    def found(self: Any, service_code: str, quota_code: str) -> dict[str, Any]:
+        asked = {"ServiceCode": service_code, "QuotaCode": quota_code}
+        return instances if asked.items() <= instances.items() else others(self, service_code, quota_code)
+
+    ServiceQuotasBackend.get_service_quota = found  # type: ignore[method-assign]

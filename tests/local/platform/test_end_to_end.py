@@ -147,6 +147,19 @@ def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(on_call: Environment) 
     assert result["actions"] >= 100
 
 
+def test_a_runbook_has_more_pods_run_for_a_sale_and_fewer_after_it(on_call: Environment) -> None:
+    def runbook(*arguments: str) -> Any:
+        done = eventctl("runbook", "run", "on_sale_scale_out", "--local", "--json", *arguments, **on_call)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    for options in (["--least", "booking-worker=2"], ["--back"]):
+        plan = runbook(*options)
+        [done] = runbook(*options, "--apply", "--ticket", "OPS-1", "--confirm", plan["id"])["actions"]
+        assert done["outcome"] == "done"
+    assert done["after"]["least"] == 1
+
+
 def test_the_engines_state_and_aws_agree_on_what_exists(platform: Platform) -> None:
     engine = pulumi.find()
     assert engine is not None
