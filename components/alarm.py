@@ -88,7 +88,7 @@ def notice(
     rule = cloudwatch.EventRule(
         name,
         description=about,
-        event_pattern=json.dumps(pattern),
+        event_pattern=pulumi.Output.json_dumps(dict(pattern)),
         tags={**context.tags(name), "Runbook": runbook, "Severity": severity},
         opts=opts,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.alarm import alarm
+from components.alarm import alarm, notice
 from components.context import Context
 from components.severity import Severity
 
@@ -100,3 +100,17 @@ def make(name: str, args: DatabaseAlarmsArgs, *, context: Context, opts: pulumi.
             severity=severity,
             opts=opts,
         )
+    notice(
+        f"{name}-failure",
+        context=context,
+        says=f"{args.service}: RDS says that the instance has failed.",
+        runbook="rds_point_in_time_restore",
+        # RDS User Guide, "Amazon RDS event categories and event messages".
+        pattern={
+            "source": ["aws.rds"],
+            "detail-type": ["RDS DB Instance Event"],
+            "detail": {"EventCategories": ["failure"], "SourceIdentifier": [args.instance_id]},
+        },
+        shows={"instance": "$.detail.SourceIdentifier", "event": "$.detail.EventID", "message": "$.detail.Message"},
+        opts=opts,
+    )

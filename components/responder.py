@@ -7,6 +7,8 @@ are: in IAM or Identity Center of the account. Tests hold the lists to the comma
 
 from __future__ import annotations
 
+from typing import Any
+
 import pulumi
 from pulumi_aws import iam as aws_iam
 
@@ -17,7 +19,7 @@ from components.context import Context, Place
 _SESSION_SECONDS = 4 * 3600
 # What tells something and changes nothing.
 LOOKS: tuple[str, ...] = (
-    "acm:DescribeCertificate", "acm:ListCertificates",
+    "acm:DescribeCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate",
     "backup:ListBackupJobs", "backup:ListBackupPlans", "backup:ListBackupSelections", "backup:ListBackupVaults",
     "backup:ListCopyJobs", "backup:ListRecoveryPointsByBackupVault",
     "cloudfront-keyvaluestore:DescribeKeyValueStore", "cloudfront-keyvaluestore:GetKey",
@@ -26,14 +28,17 @@ LOOKS: tuple[str, ...] = (
     "ec2:DescribeInstanceTypes", "ec2:DescribeInstances", "ec2:DescribeManagedPrefixLists", "ec2:DescribeSubnets",
     "ec2:GetManagedPrefixListEntries",
     "eks:DescribeCluster", "eks:DescribeNodegroup", "eks:ListNodegroups",
-    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups", "elasticache:ListTagsForResource",
+    "elasticache:DescribeEvents", "elasticache:DescribeReplicationGroups",
+    "elasticache:ListAllowedNodeTypeModifications", "elasticache:ListTagsForResource",
     "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetHealth",
     "guardduty:GetFindings", "guardduty:ListDetectors",
     "health:DescribeEvents",
     "logs:DescribeLogGroups", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery",
     "mq:ListBrokers",
-    "rds:DescribeDBInstances", "rds:DescribeEvents",
-    "secretsmanager:DescribeSecret",
+    "rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
+    "rds:DescribeDBProxyTargets", "rds:DescribeEvents",
+    "route53:ListHostedZonesByName", "route53:ListResourceRecordSets",
+    "secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds",
     "servicequotas:GetServiceQuota",
     "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
     "ssm:GetParameter", "ssm:GetParameterHistory",
@@ -48,7 +53,8 @@ MENDS: tuple[str, ...] = (
     "elasticache:ModifyReplicationGroup", "elasticache:TestFailover",
     "elasticloadbalancing:ModifyRule",
     "kms:CancelKeyDeletion", "kms:EnableKey",
-    "rds:ModifyDBInstance", "rds:RebootDBInstance",
+    "rds:DeregisterDBProxyTargets", "rds:ModifyDBInstance", "rds:RebootDBInstance", "rds:RegisterDBProxyTargets",
+    "rds:RestoreDBInstanceToPointInTime",
     "secretsmanager:PutSecretValue", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage",
     "sns:Subscribe",
     "sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage",
@@ -56,16 +62,17 @@ MENDS: tuple[str, ...] = (
     "ssm:PutParameter",
     "wafv2:UpdateIPSet",
 )  # fmt: skip
-# Logins with which a runbook looks into a database or the broker, by their names; no key of a provider, no signing key.
+# Logins with which a runbook looks into a store, by their names; no key of a provider, no signing key.
 OPENS: tuple[str, ...] = ("secretsmanager:GetSecretValue",)
-_LOGINS = ("*-database", "broker-*", "database-authorities")
+_LOGINS = ("*-credentials", "*-database", "broker-*", "database-authorities")
 # Locks of runbooks: parameters that come and go, so by their name.
 LOCKS: tuple[str, ...] = ("ssm:DeleteParameter", "ssm:PutParameter")
 # Alarms are silent while somebody is at work: mute rules that come and go, by their name.
 SILENCES: tuple[str, ...] = ("cloudwatch:DeleteAlarmMuteRule", "cloudwatch:PutAlarmMuteRule")
-# Step Functions and CloudFront know no tag of what these are about (Service Authorization Reference).
+# Step Functions, CloudFront and Route 53 know no tag of what these are about (Service Authorization Reference).
 _ANSWERS, _POINTS, _SEES_RELEASES = "states:SendTaskSuccess", "cloudfront-keyvaluestore:PutKey", "s3:GetObject"
-UNTAGGED: tuple[str, ...] = (_ANSWERS, _POINTS, _SEES_RELEASES)
+_PROVES = "route53:ChangeResourceRecordSets"
+UNTAGGED: tuple[str, ...] = (_ANSWERS, _POINTS, _PROVES, _SEES_RELEASES)
 # Services that decrypt or encrypt on the role's behalf.
 _THROUGH = ("secretsmanager", "sqs", "s3")
 
@@ -87,6 +94,18 @@ def incident_policy(place: Place) -> str:
         iam.allow((_ANSWERS,), (place.arn("states", "stateMachine:*"),)),
         iam.allow((_POINTS,), (f"arn:{place.partition}:cloudfront::{place.account_id}:key-value-store/*",)),
         iam.allow((_SEES_RELEASES,), (f"arn:{place.partition}:s3:::site-*/*",)),
+        # The records with which ACM proves a name, which start with an underscore, and no others.
+        iam.allow(
+            (_PROVES,),
+            (f"arn:{place.partition}:route53:::hostedzone/*",),
+            condition={
+                "ForAllValues:StringEquals": {
+                    "route53:ChangeResourceRecordSetsActions": ["UPSERT"],
+                    "route53:ChangeResourceRecordSetsRecordTypes": ["CNAME"],
+                },
+                "ForAllValues:StringLike": {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_*"]},
+            },
+        ),
         # A restore point is made by the role of the backups.
         iam.allow(
             ("iam:PassRole",),
@@ -103,8 +122,36 @@ def incident_policy(place: Place) -> str:
                 }
             },
         ),
+        *_restores(place),
         iam.deny(identity, ("*",)),
     )
+
+
+def _restores(place: Place) -> list[dict[str, Any]]:
+    """What a restore of a database needs besides the original, which carries the environment's tag as all does that is
+    mended: the instance that is made, which has no tag yet but brings it, and what RDS makes and uses for it.
+    """
+    restore = "rds:RestoreDBInstanceToPointInTime"
+    # As runbooks/rds_point_in_time_restore.py names it: after the original and the moment.
+    beside = place.arn("rds", "db:*-at-????????-??????")
+    of_here = {"StringEquals": {"aws:RequestTag/Environment": place.environment}}
+    through_rds = {
+        "StringEquals": {**place.tagged["StringEquals"], "kms:ViaService": f"rds.{place.region}.amazonaws.com"}
+    }
+    return [
+        iam.allow((restore, "rds:AddTagsToResource"), (beside,), condition=of_here),
+        # Without tags there are: RDS's own option groups, and the target groups of proxies.
+        iam.allow((restore,), (place.arn("rds", "og:default:*"),)),
+        iam.allow(
+            ("rds:DeregisterDBProxyTargets", "rds:RegisterDBProxyTargets"), (place.arn("rds", "target-group:*"),)
+        ),
+        # What RDS asks of its caller (RDS User Guide, "Password management with Amazon RDS and AWS Secrets Manager").
+        iam.allow(
+            ("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+            (place.arn("secretsmanager", "secret:rds!*"),),
+        ),
+        iam.allow(("kms:CreateGrant", "kms:DescribeKey"), (place.arn("kms", "key/*"),), condition=through_rds),
+    ]
 
 
 def trust(place: Place) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from runbooks import _kit as kit
+from runbooks._kit.elasticache import groups, metric
 from runbooks._kit.target import until
 
 
@@ -125,7 +125,6 @@ class CacheFailover(kit.Runbook[Found]):
 
 
 def _nodes(target: kit.Target) -> list[Node]:
-    cache = target.client("elasticache")
     return [
         Node(
             group=group["ReplicationGroupId"],
@@ -135,20 +134,14 @@ def _nodes(target: kit.Target) -> list[Node]:
             zone=member["PreferredAvailabilityZone"],
             status=group["Status"],
             failover=group["AutomaticFailover"] == "enabled",
-            behind=_behind(target, member) if member["CurrentRole"] == "replica" else None,
+            behind=metric(target, member["CacheClusterId"], "ReplicationLag")
+            if member["CurrentRole"] == "replica"
+            else None,
         )
-        for page in cache.get_paginator("describe_replication_groups").paginate()
-        for group in page["ReplicationGroups"]
-        if _ours(target, group["ARN"])
+        for group in groups(target)
         for shard in group["NodeGroups"]
         for member in shard["NodeGroupMembers"]
     ]
-
-
-def _ours(target: kit.Target, arn: str) -> bool:
-    """An account may have other environments, whose ids say nothing."""
-    tags = target.client("elasticache").list_tags_for_resource(ResourceName=arn)["TagList"]
-    return {"Key": "Environment", "Value": target.identity.environment} in tags
 
 
 def _primary(target: kit.Target, action: kit.Action) -> str:
@@ -162,20 +155,6 @@ def _primary(target: kit.Target, action: kit.Action) -> str:
         ),
         "",
     )
-
-
-def _behind(target: kit.Target, member: Mapping[str, Any]) -> float | None:
-    now = datetime.now(UTC)
-    points = target.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/ElastiCache",
-        MetricName="ReplicationLag",
-        Dimensions=[{"Name": "CacheClusterId", "Value": member["CacheClusterId"]}],
-        StartTime=now - timedelta(minutes=5),
-        EndTime=now + timedelta(minutes=1),
-        Period=60,
-        Statistics=["Maximum"],
-    )["Datapoints"]
-    return max((float(point["Maximum"]) for point in points), default=None)
 
 
 app = kit.command(CacheFailover)

@@ -23,6 +23,7 @@ from components.static_site import StaticSite
 from stacks.applications import Applications
 from stacks.compute import Compute
 from stacks.foundation import Foundation
+from stacks.objectives import canary_limits
 from stacks.processes import PROCESSES, Entrypoint
 from stacks.settings import SERVICES, PlatformSettings, ServiceName
 from stacks.workloads import Workloads
@@ -163,7 +164,7 @@ def _canary(
     return Canary(
         f"{service}-canary",
         CanaryArgs(
-            spec=CanarySpec(service=service, port=pod.API_PORT),
+            spec=CanarySpec(service=service, port=pod.API_PORT, limits=canary_limits(service)),
             vpc_id=foundation.network.vpc_id,
             listener_arn=balancer.listener_arn,
             balancer_arn_suffix=balancer.arn_suffix,

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from components.slo import Objective
+from collections.abc import Mapping
+
+from components.canary_spec import Limits
+from components.severity import Severity
+from components.slo import BURNS, Objective
+from stacks.settings import SERVICES, ServiceName
 
 _REQUESTS = "http_request_duration_seconds"
-_BOOKING = 'app_kubernetes_io_name="booking",app_kubernetes_io_component="api"'
-# Seconds, each an edge of a bucket. A buyer who waits longer for a hold presses the button again.
-_FAST, _SOON = "0.5", "60"
+# Seconds, each an edge of a bucket. A buyer who waits longer for a hold presses the button again; nobody waits for the
+# others.
+_WITHIN: Mapping[ServiceName, float] = {"booking": 0.5, "payment": 1.0, "notification": 1.0}
+_SOON = "60"
+_AVAILABLE, _FAST = 0.999, 0.99
+
+
+def _of_api(service: ServiceName) -> tuple[Objective, Objective]:
+    within = _WITHIN[service]
+    api = f'app_kubernetes_io_name="{service}",app_kubernetes_io_component="api"'
+    return (
+        Objective(
+            name=f"{service}-availability",
+            says=f"{service.capitalize()} answers without an error of its own.",
+            target=_AVAILABLE,
+            good=f'{_REQUESTS}_count{{{api},status!~"5.."}}',
+            all=f"{_REQUESTS}_count{{{api}}}",
+            runbook="error_budget",
+        ),
+        Objective(
+            name=f"{service}-latency",
+            says=f"{service.capitalize()} answers within {within:g} s.",
+            target=_FAST,
+            good=f'{_REQUESTS}_bucket{{{api},le="{within}"}}',
+            all=f"{_REQUESTS}_count{{{api}}}",
+            runbook="error_budget",
+        ),
+    )
+
+
+def canary_limits(service: ServiceName) -> Limits:
+    """The worst that a canary of ``service`` may do: what would page if everybody had it.
+
+    Errors at the rate that uses up the month's room fastest of all that page, and the one answer in a hundred that may
+    be slower than the objective says.
+    """
+    paging = max(rate for rate, _, _, severity in BURNS if severity is Severity.PAGE)
+    return Limits(error_percent=round(100 * paging * (1 - _AVAILABLE), 2), p99_seconds=_WITHIN[service])
+
 
 OBJECTIVES = (
-    Objective(
-        name="booking-availability",
-        says="Booking answers without an error of its own.",
-        target=0.999,
-        good=f'{_REQUESTS}_count{{{_BOOKING},status!~"5.."}}',
-        all=f"{_REQUESTS}_count{{{_BOOKING}}}",
-        runbook="error_budget",
-    ),
-    Objective(
-        name="booking-latency",
-        says=f"Booking answers within {_FAST} s.",
-        target=0.99,
-        good=f'{_REQUESTS}_bucket{{{_BOOKING},le="{_FAST}"}}',
-        all=f"{_REQUESTS}_count{{{_BOOKING}}}",
-        runbook="error_budget",
-    ),
+    *(objective for service in SERVICES for objective in _of_api(service)),
     Objective(
         name="checkout-success",
         says="An order that was paid for gets its tickets, without a person.",

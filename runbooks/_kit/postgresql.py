@@ -35,12 +35,13 @@ class Database:
 
 
 @contextmanager
-def connected(target: Target, service: str, *, stage: str = "AWSCURRENT") -> Iterator[Database]:
+def connected(target: Target, service: str, *, stage: str = "AWSCURRENT", at: str = "") -> Iterator[Database]:
     """Connect to the database of ``service``. Raises Refused for one that there is not, and what the server raises.
 
-    At the instance, not at a proxy, which would show and end its own connections.
+    At the instance, not at a proxy, which would show and end its own connections; ``at`` is another instance's address.
     """
-    with _session(target, _login(target, service, stage)) as database:
+    login = _login(target, service, stage)
+    with _session(target, {**login, "instance": at} if at else login) as database:
         yield database
 
 

@@ -50,6 +50,7 @@ class Operations(BaseModel):
     database_ids: dict[str, str]
     database_secret_arns: dict[str, str]
     broker_secret_arns: dict[str, str]
+    cache_secret_arns: dict[str, str]
     authorities_secret_arn: str
     canaries: dict[str, dict[str, str]]
     firewall_arn: str

@@ -12,7 +12,11 @@ from tests.runbooks.clusters import api_server, workloads
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.backup_failed import backup_failed, backups
 from tests.runbooks.faults.broker_memory_alarm import broker_memory_alarm, memory
+from tests.runbooks.faults.cache_eviction import cache_eviction, full
 from tests.runbooks.faults.cache_failover import cache_failover, caches
+from tests.runbooks.faults.canary_abort import canaries, canary_abort
+from tests.runbooks.faults.certificate_expiry import certificate_expiry, certificates
+from tests.runbooks.faults.credential_compromise import credential_compromise, leaks
 from tests.runbooks.faults.database_connections_exhausted import database_connections_exhausted, sessions
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
@@ -20,6 +24,7 @@ from tests.runbooks.faults.on_sale_scale_out import on_sale_scale_out, stage
 from tests.runbooks.faults.oversell_audit import oversell_audit, pools
 from tests.runbooks.faults.payment_reconciliation import books, payment_reconciliation
 from tests.runbooks.faults.rds_failover import rds_failover, standbys
+from tests.runbooks.faults.rds_point_in_time_restore import rds_point_in_time_restore, restores
 from tests.runbooks.faults.rds_storage_full import rds_storage_full, storage
 from tests.runbooks.faults.secret_rotation import rotations, secret_rotation
 from tests.runbooks.faults.stripe_webhook_replay import stripe_webhook_replay, webhooks
@@ -37,15 +42,23 @@ __all__ = [
     "books",
     "broker",
     "broker_memory_alarm",
+    "cache_eviction",
     "cache_failover",
     "caches",
+    "canaries",
+    "canary_abort",
+    "certificate_expiry",
+    "certificates",
     "commands",
+    "credential_compromise",
     "database_connections_exhausted",
     "dead_letter_redrive",
     "deliveries",
     "events",
     "firewall",
+    "full",
     "group",
+    "leaks",
     "memory",
     "notification_backlog",
     "on_sale_scale_out",
@@ -54,7 +67,9 @@ __all__ = [
     "pools",
     "rabbitmq_server",
     "rds_failover",
+    "rds_point_in_time_restore",
     "rds_storage_full",
+    "restores",
     "rotations",
     "saga",
     "secret_rotation",

@@ -61,6 +61,7 @@ class Environment:
             "databaseIds": {},
             "databaseSecretArns": {},
             "brokerSecretArns": {},
+            "cacheSecretArns": {},
             "canaries": {},
             "firewallArn": f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/{self.name}/none",
             "authoritiesSecretArn": self.secret("database-authorities", {"bundle": self.bundle.read_text()}),

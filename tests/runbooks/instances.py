@@ -45,6 +45,12 @@ class Instances:
         self.environment.write(databaseIds={**self.environment.record["databaseIds"], service: name})
         return name
 
+    def copy(self, source: str, name: str) -> None:
+        """What a restore makes of ``source``; what it is like is said by its ``extra``."""
+        self.environment.aws("rds").restore_db_instance_to_point_in_time(
+            SourceDBInstanceIdentifier=source, TargetDBInstanceIdentifier=name, UseLatestRestorableTime=True
+        )
+
     def free(self, instance: str, *gib: float) -> None:
         """What was free, an hour between each and the next, until now."""
         now = datetime.now(UTC)

@@ -15,7 +15,8 @@ from components.alert import Alert, groups
 from components.severity import Severity
 from scripts.local.servers import binaries
 from stacks.alerts import ALERTS
-from stacks.objectives import OBJECTIVES
+from stacks.objectives import OBJECTIVES, canary_limits
+from stacks.settings import SERVICES, ServiceName
 from tests.conformance.test_runbooks import DOCUMENTS
 
 RUNBOOKS = "https://example.com/runbooks"
@@ -23,11 +24,14 @@ RULES = [*groups(ALERTS, runbooks=RUNBOOKS), *slo.rules(OBJECTIVES, runbooks=RUN
 # Processes have these labels from their pods.
 _WORKER = 'app_kubernetes_io_name="booking",app_kubernetes_io_component="worker"'
 _SENT = 'notification_deliveries_total{workflow="order-completed",outcome='
-_API = 'app_kubernetes_io_name="booking",app_kubernetes_io_component="api"'
 # What is counted when nothing is good.
 BAD = {
-    "booking-availability": f'http_request_duration_seconds_count{{{_API},status="503"}}',
-    "booking-latency": f'http_request_duration_seconds_count{{{_API},status="200"}}',
+    **{
+        f"{service}-{what}": f'http_request_duration_seconds_count{{app_kubernetes_io_name="{service}",'
+        f'app_kubernetes_io_component="api",status="{status}"}}'
+        for service in SERVICES
+        for what, status in (("availability", 503), ("latency", 200))
+    },
     "checkout-success": 'saga_commands_total{command="booking.needs_operator",outcome="succeeded"}',
     "notification-delay": "event_delay_seconds_count",
 }
@@ -138,6 +142,16 @@ def test_an_objective_of_which_nothing_is_good_pages_within_minutes(objective: s
     [page] = [rule for rule in rules[0]["rules"] if rule.get("alert") == "ErrorBudgetBurn14_4"]
     alert = {"exp_labels": page["labels"], "exp_annotations": page["annotations"]}
     judged(tmp_path, rules, {BAD[objective.name]: "0+60x90"}, 10, alertname="ErrorBudgetBurn14_4", exp_alerts=[alert])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_canary_is_judged_by_the_objectives_of_its_service(service: ServiceName) -> None:
+    limits, named = canary_limits(service), {each.name: each for each in OBJECTIVES}
+    rate, *_ = slo.BURNS[0]
+    assert limits.error_percent == pytest.approx(100 * rate * named[f"{service}-availability"].budget)
+    assert f'le="{limits.p99_seconds}"' in named[f"{service}-latency"].good
+    # The percentile of the canary's alarm.
+    assert named[f"{service}-latency"].target == 0.99
 
 
 def test_prometheus_takes_every_rule(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ log = logs.get(__name__)
 # Seconds: a buyer waits no longer for Redis than that, and settings of a room are read again after that.
 _PATIENCE, _REMEMBERED = 0.5, 5.0
 # A queue is of no use after its sale.
-_KEPT = timedelta(days=30)
+KEPT = timedelta(days=30)
 # What one process admits while Redis is away, as a share of the room's rate.
 _TRICKLE = 0.05
 
@@ -113,12 +113,12 @@ class WaitingRoom:
         async with self._redis.pipeline() as commands:
             # Before the opening a draw below 1, after it the order of arrival; who waits already keeps his place.
             commands.incr(f"{key}:arrivals")
-            commands.expire(f"{key}:arrivals", _KEPT)
+            commands.expire(f"{key}:arrivals", KEPT)
             arrival, _ = await commands.execute()
             score = random.SystemRandom().random() if now < room.opens_at else float(arrival)
             commands.zadd(key, {buyer_id: score}, nx=True)
             commands.zrank(key, buyer_id)
-            commands.expire(key, _KEPT)
+            commands.expire(key, KEPT)
             _, rank, _ = await commands.execute()
         return int(rank) + 1
 

@@ -69,10 +69,11 @@ def test_the_role_allows_what_the_runbooks_type_and_do_and_nothing_else() -> Non
     assert allowed == set(typed()) | scripted()
 
 
-def test_no_login_is_read_but_those_of_databases_and_of_the_broker() -> None:
+def test_no_login_is_read_but_those_of_databases_caches_and_the_broker() -> None:
     statements = json.loads(responder.incident_policy(PLACE))["Statement"]
     [opens] = [each for each in statements if each["Action"] == list(responder.OPENS)]
-    for name, readable in (("booking-database", True), ("broker-administrator", True), ("payment-stripe", False),
+    for name, readable in (("booking-database", True), ("broker-administrator", True), ("admission-credentials", True),
+                           ("payment-stripe", False),
                            ("booking-signing", False), ("identity-social", False)):  # fmt: skip
         arn = PLACE.arn("secretsmanager", f"secret:dev/{name}-a1B2c3")
         assert any(fnmatchcase(arn, pattern) for pattern in opens["Resource"]) is readable, name
@@ -87,6 +88,26 @@ def test_what_changes_something_is_bound_to_the_environment() -> None:
             and statement["Action"] != list(responder.LOOKS)
         ):
             assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/Environment": "dev"}}
+
+
+def test_a_restore_makes_an_instance_of_this_environment_beside_the_original_and_no_other() -> None:
+    statements = json.loads(responder.incident_policy(PLACE))["Statement"]
+    [makes] = [each for each in statements if "rds:AddTagsToResource" in each["Action"]]
+    [beside] = makes["Resource"]
+    assert fnmatchcase(PLACE.arn("rds", "db:booking-database-1a2b3c4-at-20261128-031400"), beside)
+    assert not fnmatchcase(PLACE.arn("rds", "db:booking-database-1a2b3c4"), beside)
+    assert makes["Condition"] == {"StringEquals": {"aws:RequestTag/Environment": "dev"}}
+
+
+def test_no_record_of_a_domain_is_made_but_one_that_proves_a_name() -> None:
+    statements = json.loads(responder.incident_policy(PLACE))["Statement"]
+    [makes] = [each["Condition"] for each in statements if "route53:ChangeResourceRecordSets" in each["Action"]]
+    said = {name: value for kind in makes.values() for name, value in kind.items()}
+    assert said == {
+        "route53:ChangeResourceRecordSetsActions": ["UPSERT"],
+        "route53:ChangeResourceRecordSetsRecordTypes": ["CNAME"],
+        "route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_*"],
+    }
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,15 @@ _ZONES = ("eu-west-3a", "eu-west-3b", "eu-west-3c")
 
 @dataclass
 class Caches:
-    """Replication groups of three nodes; `-001` is primary at first. The simulated AWS has no failover of them."""
+    """Replication groups of three nodes; `-001` is primary at first, ``hosts`` are their addresses.
+
+    The simulated AWS has no failover of them.
+    """
 
     environment: Environment
     primaries: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,14 +45,17 @@ class Caches:
         return group
 
     def behind(self, node: str, seconds: float) -> None:
+        self.measured(node, "ReplicationLag", seconds)
+
+    def measured(self, node: str, metric: str, value: float, *, minutes_ago: float = 0) -> None:
         self.environment.aws("cloudwatch").put_metric_data(
             Namespace="AWS/ElastiCache",
             MetricData=[
                 {
-                    "MetricName": "ReplicationLag",
+                    "MetricName": metric,
                     "Dimensions": [{"Name": "CacheClusterId", "Value": node}],
-                    "Timestamp": datetime.now(UTC),
-                    "Value": seconds,
+                    "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+                    "Value": value,
                 }
             ],
         )
@@ -70,7 +77,13 @@ class Caches:
             "ARN": f"arn:aws:elasticache:{REGION}:{ACCOUNT}:replicationgroup:{group}",
             "Status": "available",
             "AutomaticFailover": "enabled",
-            "NodeGroups": [{"NodeGroupId": "0001", "NodeGroupMembers": members}],
+            "NodeGroups": [
+                {
+                    "NodeGroupId": "0001",
+                    "NodeGroupMembers": members,
+                    "PrimaryEndpoint": {"Address": self.hosts.get(group, ""), "Port": 6379},
+                }
+            ],
             **self.extra,
         }
 

@@ -34,12 +34,15 @@ class Scheduled(Rotation):
 
 @dataclass
 class Rotations:
-    """What moto leaves out: it runs no function, and knows no schedule. ``stops_before`` is a step that fails."""
+    """What moto leaves out: it runs no function, and knows no schedule. ``stops_before`` is a step that fails, ``made``
+    says when a version was made.
+    """
 
     environment: Environment
     databases: Databases
     stops_before: str = ""
     rotated: dict[str, datetime] = field(default_factory=dict)
+    made: dict[str, datetime] = field(default_factory=dict)
     scheduled: bool = True
 
     def asked(self, model: Any, params: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
@@ -60,6 +63,9 @@ class Rotations:
         if model.name == "DescribeSecret":
             parsed["RotationEnabled"] = self.scheduled
             parsed["LastRotatedDate"] = self.rotated.get(parsed["ARN"])
+        if model.name == "ListSecretVersionIds":
+            for version in parsed["Versions"]:
+                version["CreatedDate"] = self.made.get(version["VersionId"], version["CreatedDate"])
 
     def database(self, service: str) -> str:
         """A database with a login of its own; returns the secret's name."""
@@ -72,7 +78,7 @@ class Rotations:
                  "database": known["database"], "owner": owner}  # fmt: skip
         arn = self.environment.secret(f"{service}-database", login)
         self.environment.write(databaseSecretArns={**self.environment.record["databaseSecretArns"], service: arn})
-        self.rotated[arn] = datetime.now(UTC) - timedelta(days=90)
+        self.made[self.current(f"{service}-database")] = self.rotated[arn] = datetime.now(UTC) - timedelta(days=90)
         return f"{service}-database"
 
     def stages(self, name: str) -> dict[str, list[str]]:
