@@ -97,7 +97,7 @@ class ZoneLoss(kit.Runbook[Found]):
             if findings.lost_of(group) and group.least < least:
                 zones = sorted(findings.lost)
                 found.append(minimums.changed("widen", group, least, findings.memory, zones=zones))
-            elif before and findings.alive.issuperset(before["zones"]):
+            elif before and not findings.lost and findings.alive.issuperset(before["zones"]):
                 found.append(minimums.restored(group, findings.memory))
         return found
 

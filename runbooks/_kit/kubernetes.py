@@ -30,6 +30,8 @@ _SAY = {
     "ScaledObject": ("keda.sh", "v1alpha1", "scaledobjects", "minReplicaCount"),
 }
 _MOST = {"HorizontalPodAutoscaler": "maxReplicas", "ScaledObject": "maxReplicaCount"}
+# Where a ScaledObject says nothing (KEDA, "ScaledObject specification"); for all else the API server fills it in.
+_KEDAS_LEAST, _KEDAS_MOST = 0, 100
 
 
 # What one pod takes of a quota (Kubernetes, "Resource Quotas").
@@ -165,8 +167,8 @@ def _size(deployment: Mapping[str, Any], kind: str, says: Mapping[str, Any]) -> 
         deployment=deployment["metadata"]["name"],
         kind=kind,
         name=says["metadata"]["name"],
-        least=says["spec"][_SAY[kind][3]],
-        most=says["spec"][_MOST[kind]] if kind in _MOST else None,
+        least=says["spec"].get(_SAY[kind][3], _KEDAS_LEAST),
+        most=says["spec"].get(_MOST[kind], _KEDAS_MOST) if kind in _MOST else None,
         pods=deployment["spec"]["replicas"],
         ready=deployment.get("status", {}).get("readyReplicas", 0),
         pod=_requests(deployment["spec"]["template"]["spec"]),
