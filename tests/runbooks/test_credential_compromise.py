@@ -75,9 +75,7 @@ def test_without_a_login_it_only_shows(leaks: Leaks, bench: Bench) -> None:
     assert (report.actions, report.exit) == ([], Exit.DONE)
 
 
-@pytest.mark.parametrize(
-    "until", ["", "last night", "2026-11-28T03:14:00", (datetime.now(UTC) + timedelta(hours=1)).isoformat()]
-)
+@pytest.mark.parametrize("until", ["", "last night", "2026-11-28T03:14:00", "2999-01-01T00:00:00+00:00"])
 def test_a_leak_without_a_moment_of_the_past_is_refused(bench: Bench, until: str) -> None:
     with pytest.raises(kit.Refused, match=r"--leaked-until is .* a moment of the past"):
         bench.given(leaked_until=until).planned()

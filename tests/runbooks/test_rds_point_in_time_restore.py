@@ -100,6 +100,7 @@ def test_a_run_that_was_cut_short_finds_what_it_began_and_waits_for_it(restores:
         ((MOMENT - timedelta(days=20)).isoformat(), "can be restored to a moment from"),
         ((MOMENT + timedelta(hours=2)).isoformat(), "can be restored to a moment from"),
     ],
+    ids=["no moment", "no zone", "too early", "too late"],
 )
 def test_a_moment_that_cannot_be_restored_is_refused_with_those_that_can(
     restores: Restores, bench: Bench, to: str, says: str
