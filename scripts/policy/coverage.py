@@ -73,6 +73,10 @@ def exists(kind: str) -> bool:
 
 def _class(package: str, path: str, name: str, kind: str) -> bool:
     try:
+        # The SDK's folders load when they are first looked into; one that does so because a file of it is imported ends
+        # up without that file's classes.
+        for folder in path.split(".")[:-1]:
+            getattr(importlib.import_module(f"{package}.{folder}"), name, None)
         found = getattr(importlib.import_module(f"{package}.{path}"), name, None)
     except ImportError:
         return False
