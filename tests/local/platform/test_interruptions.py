@@ -35,7 +35,8 @@ def layout(tmp_path: Path) -> Iterator[Layout]:
 def _interrupted(layout: Layout, when: Callable[[], bool]) -> subprocess.CompletedProcess[str]:
     """Start `up`, press Ctrl-C as soon as ``when`` holds, and wait for its end."""
     process = subprocess.Popen(
-        [EVENTCTL, "local", "up", "--state", str(layout.folder)],
+        # Whatever started pytest in the background had it ignore the signal, and so whatever it starts.
+        ["env", "--default-signal=INT", EVENTCTL, "local", "up", "--state", str(layout.folder)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
