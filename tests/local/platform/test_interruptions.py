@@ -42,10 +42,15 @@ def _interrupted(layout: Layout, when: Callable[[], bool]) -> subprocess.Complet
         text=True,
         start_new_session=True,
     )
-    assert eventually(lambda: when() or process.poll() is not None, timeout=PATIENCE)
-    # A terminal sends the signal to everything in the foreground: the command and the engine.
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        assert eventually(lambda: when() or process.poll() is not None, timeout=PATIENCE)
+        # A terminal sends the signal to everything in the foreground: the command and the engine.
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        # One that does not end would keep its platform from being removed.
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
