@@ -14,7 +14,7 @@ from runbooks._kit import minimums
 from runbooks._kit.kubernetes import Cluster, Size
 from runbooks._kit.management import Described, Management
 from runbooks._kit.minimums import Memory
-from runbooks._kit.target import until
+from runbooks._kit.target import settled
 
 # Deployments: who publishes, who works the most off, and whose pause makes orders wait (stacks/processes.py).
 _RELAYS, _STARTS_SAGAS, _CONSUMER = ("payment-relay", "booking-relay"), "booking-relay", "notification-consumer"
@@ -133,14 +133,12 @@ class BrokerMemoryAlarm(kit.Runbook[Found]):
         minimums.take_back(target, action, result, by=self.name())
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        found: list[Found] = []
-
-        def recovered() -> bool:
-            found.append(self.check(target))
-            return found[-1].fullest < self.above and not found[-1].blocked
-
-        until(recovered, seconds=self.patience, every=1)
-        now = found[-1]
+        now = settled(
+            lambda: self.check(target),
+            lambda found: found.fullest < self.above and not found.blocked,
+            seconds=self.patience,
+            every=1,
+        )
         needless = [each.deployment for each in now.changed] if now.fullest < self.below else []
         shares = ", ".join(f"{each['name']} {_share(each):.0%}" for each in now.nodes)
         return [

@@ -13,7 +13,7 @@ import typer
 
 from runbooks import _kit as kit
 from runbooks._kit.elasticache import Group, connected, groups, metric
-from runbooks._kit.target import until
+from runbooks._kit.target import settled, until
 
 # Per cent of the memory: the alarm's (components/cache.py).
 _FULL = 85
@@ -150,8 +150,12 @@ class CacheEviction(kit.Runbook[Found]):
         self._change(target, action, action.before["node_type"])
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        until(lambda: all(each.ok for each in self._checks(target)), seconds=self.patience, every=30)
-        return self._checks(target)
+        return settled(
+            lambda: self._checks(target),
+            lambda checks: all(each.ok for each in checks),
+            seconds=self.patience,
+            every=30,
+        )
 
     def _found(self, target: kit.Target) -> Found:
         known = target.operations.cache_secret_arns

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from runbooks import _kit as kit
-from runbooks._kit.target import until
+from runbooks._kit.cloudwatch import points
+from runbooks._kit.target import settled
 
 STABLE, CANARY = "stable", "canary"
 # Metrics of a balancer come by the minute, and up to two minutes late: within three the last ones have been told.
@@ -134,8 +135,12 @@ class CanaryAbort(kit.Runbook[Found]):
         return {"weights": weights}
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        until(lambda: all(each.ok for each in self._checks(target)), seconds=self.patience, every=15)
-        return self._checks(target)
+        return settled(
+            lambda: self._checks(target),
+            lambda checks: all(each.ok for each in checks),
+            seconds=self.patience,
+            every=15,
+        )
 
     def _checks(self, target: kit.Target) -> list[kit.Check]:
         found, checks = self.check(target), []
@@ -204,20 +209,9 @@ def _held_until(lease: str) -> str:
 def _counted(target: kit.Target, rule: str, group: str, metric: str, during: timedelta) -> int:
     """The sum of a metric of a target group; its balancer is known from the rule's ARN."""
     balancer = "/".join(rule.partition(":listener-rule/")[2].split("/")[:3])
-    now = datetime.now(UTC)
-    points = target.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/ApplicationELB",
-        MetricName=metric,
-        Dimensions=[
-            {"Name": "LoadBalancer", "Value": balancer},
-            {"Name": "TargetGroup", "Value": group.rpartition(":")[2]},
-        ],
-        StartTime=now - during,
-        EndTime=now + timedelta(minutes=1),
-        Period=60,
-        Statistics=["Sum"],
-    )["Datapoints"]
-    return int(sum(point["Sum"] for point in points))
+    of = {"LoadBalancer": balancer, "TargetGroup": group.rpartition(":")[2]}
+    found = points(target, "AWS/ApplicationELB", metric, of, during=during, statistic="Sum")
+    return int(sum(value for _, value in found))
 
 
 app = kit.command(CanaryAbort)

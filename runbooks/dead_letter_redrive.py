@@ -16,7 +16,7 @@ from runbooks import _kit as kit
 from runbooks._kit.messages import Message, Queue
 from runbooks._kit.rabbitmq import Broker
 from runbooks._kit.sqs import SqsQueue
-from runbooks._kit.target import until
+from runbooks._kit.target import settled
 
 _DEAD = ".dead"
 # The header of a letter that was put back to work: when.
@@ -150,8 +150,8 @@ class DeadLetterRedrive(kit.Runbook[Found]):
                 box.dead.send(kept)
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        until(lambda: bool(self.check(target).letters), seconds=self.patience, every=5)
-        left = Counter(f"{each.queue}: {each.reason}" for each in self.check(target).letters)
+        found = settled(lambda: self.check(target), lambda found: bool(found.letters), seconds=self.patience, every=5)
+        left = Counter(f"{each.queue}: {each.reason}" for each in found.letters)
         told = ", ".join(f"{count} of {what}" for what, count in left.items())
         return [kit.Check("no letter is left or comes back", not left, told)]
 

@@ -18,7 +18,7 @@ from runbooks._kit.kubernetes import Cluster, Size
 from runbooks._kit.machines import NodeGroup
 from runbooks._kit.minimums import Memory, key
 from runbooks._kit.room import LOOKS, Room, rooms
-from runbooks._kit.target import until
+from runbooks._kit.target import settled
 
 _PROBE_SECONDS = 5
 Scalable = Size | NodeGroup
@@ -171,14 +171,7 @@ class OnSaleScaleOut(kit.Runbook[Found]):
         minimums.take_back(target, action, result, by=self.name())
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        found: list[Found] = []
-
-        def ready() -> bool:
-            found.append(self._look(target))
-            return not found[-1].unready
-
-        until(ready, seconds=self.patience, every=2)
-        now = found[-1]
+        now = settled(lambda: self._look(target), lambda found: not found.unready, seconds=self.patience, every=2)
         lacking = [key(of) for of, least in now.wanted if of.least < least]
         late = [] if now.wanted else [key(each) for each in (now.raised if self.back else now.due)]
         checks = [

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from runbooks import _kit as kit
 from runbooks._kit import postgresql, rds
+from runbooks._kit.cloudwatch import points
 from runbooks._kit.target import until
 
 # A transaction that has an id was written: on a standby it is refused.
-_PROBE = "SELECT pg_current_xact_id()::text AS written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class RdsFailover(kit.Runbook[Found]):
         checks = []
         for service in self.service:
             found = _database(target, service)
-            refusal = _refusal_to_write(target, service)
+            refusal = postgresql.refusal_to_write(target, service)
             checks += [
                 kit.Check(f"{service} runs elsewhere", found.zone != self.away_from, found.zone),
                 kit.Check(f"{service} is available", found.status == "available", found.status),
@@ -125,7 +125,7 @@ class RdsFailover(kit.Runbook[Found]):
 
         def elsewhere() -> bool:
             now = _database(target, service)
-            return now.zone != zone and now.status == "available" and not _refusal_to_write(target, service)
+            return now.zone != zone and now.status == "available" and not postgresql.refusal_to_write(target, service)
 
         instance = target.operations.database_ids[service]
         target.client("rds").reboot_db_instance(DBInstanceIdentifier=instance, ForceFailover=True)
@@ -151,27 +151,8 @@ def _database(target: kit.Target, service: str) -> Database:
 
 
 def _behind(target: kit.Target, replica: str) -> str:
-    now = datetime.now(UTC)
-    points = target.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/RDS",
-        MetricName="ReplicaLag",
-        Dimensions=[{"Name": "DBInstanceIdentifier", "Value": replica}],
-        StartTime=now - timedelta(minutes=10),
-        EndTime=now,
-        Period=60,
-        Statistics=["Maximum"],
-    )["Datapoints"]
-    return f"{replica} {max(point['Maximum'] for point in points):g} s" if points else f"{replica} says nothing"
-
-
-def _refusal_to_write(target: kit.Target, service: str) -> str:
-    """What keeps the service's own login from writing; empty when nothing does."""
-    try:
-        with postgresql.connected(target, service) as database:
-            database.rows(_PROBE)
-    except postgresql.AWAY as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
+    found = points(target, "AWS/RDS", "ReplicaLag", {"DBInstanceIdentifier": replica}, during=timedelta(minutes=10))
+    return f"{replica} {max(value for _, value in found):g} s" if found else f"{replica} says nothing"
 
 
 app = kit.command(RdsFailover)

@@ -22,7 +22,6 @@ _USED = """
   SELECT count(*) AS sessions FROM pg_stat_activity
   WHERE datname = current_database() AND usename IN (:first, :other) AND application_name <> 'runbook'
     AND (state IS DISTINCT FROM 'idle' OR state_change > now() - interval '30 seconds')"""
-_PROBE = "SELECT pg_current_xact_id()::text AS written"
 # What a service has written since a moment.
 _SINCE = """
   SELECT '{table}, ' || status AS what, count(*) AS rows, {money}, min({at})::text AS first, max({at})::text AS last
@@ -303,12 +302,8 @@ def _refusal(target: kit.Target, service: str) -> str:
     """What keeps the service from writing where it is led now; empty when nothing does."""
     if (state := way.find(target, service).state) not in ("", "AVAILABLE"):
         return f"the proxy says {state}"
-    try:
-        with postgresql.connected(target, service) as database:
-            database.rows(_PROBE)
-    except postgresql.AWAY as error:
-        return f"{type(error).__name__}: {error} (a login that is younger than the moment: secret_rotation)"
-    return ""
+    wrong = postgresql.refusal_to_write(target, service)
+    return f"{wrong} (a login that is younger than the moment: secret_rotation)" if wrong else ""
 
 
 app = kit.command(RdsPointInTimeRestore)

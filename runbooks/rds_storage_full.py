@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from runbooks import _kit as kit
 from runbooks._kit import postgresql, rds
+from runbooks._kit.cloudwatch import points
 from runbooks._kit.postgresql import Row
-from runbooks._kit.target import until
+from runbooks._kit.target import settled
 
 _GIB = 2**30
 # The alarm's share (components/database_alarms.py).
@@ -136,8 +137,7 @@ class RdsStorageFull(kit.Runbook[Found]):
         return {}
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        until(lambda: not self.plan(self.check(target)), seconds=self.patience, every=5)
-        found = self.check(target)
+        found = settled(lambda: self.check(target), lambda found: not self.plan(found), seconds=self.patience, every=5)
         kept = ", ".join(row["slot"] for row in found.slots if row["slot"] in self.drop_slot)
         grows = found.rests_until or "AllocatedStorage" in found.pending or found.status not in _CHANGEABLE
         says = f"{found.size} GiB, {found.status}"
@@ -182,17 +182,16 @@ class RdsStorageFull(kit.Runbook[Found]):
 
 def _free(target: kit.Target, instance: str) -> list[tuple[datetime, float]]:
     """Free GiB of the last three hours, the newest last."""
-    now = datetime.now(UTC)
-    points = target.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/RDS",
-        MetricName="FreeStorageSpace",
-        Dimensions=[{"Name": "DBInstanceIdentifier", "Value": instance}],
-        StartTime=now - timedelta(hours=3),
-        EndTime=now + timedelta(minutes=1),
-        Period=300,
-        Statistics=["Minimum"],
-    )["Datapoints"]
-    return sorted((point["Timestamp"], point["Minimum"] / _GIB) for point in points)
+    found = points(
+        target,
+        "AWS/RDS",
+        "FreeStorageSpace",
+        {"DBInstanceIdentifier": instance},
+        during=timedelta(hours=3),
+        statistic="Minimum",
+        period=300,
+    )
+    return [(at, value / _GIB) for at, value in found]
 
 
 def _rests_until(target: kit.Target, instance: str) -> str:

@@ -14,7 +14,7 @@ from runbooks._kit import machines, minimums
 from runbooks._kit.kubernetes import Cluster, Node
 from runbooks._kit.machines import NodeGroup
 from runbooks._kit.minimums import Memory, key
-from runbooks._kit.target import until
+from runbooks._kit.target import settled
 
 _GONE = "terminated"
 
@@ -121,14 +121,7 @@ class ZoneLoss(kit.Runbook[Found]):
         minimums.take_back(target, action, result, by=self.name())
 
     def verify(self, target: kit.Target) -> list[kit.Check]:
-        found: list[Found] = []
-
-        def enough() -> bool:
-            found.append(self.check(target))
-            return not _short(found[-1])
-
-        until(enough, seconds=self.patience, every=2)
-        now = found[-1]
+        now = settled(lambda: self.check(target), lambda found: not _short(found), seconds=self.patience, every=2)
         machineless = [each.name for each in now.machineless]
         return [
             kit.Check("as many nodes are ready as before", not _short(now), ", ".join(_short(now))),

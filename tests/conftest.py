@@ -26,6 +26,7 @@ from tests.support.databases import OWNER, PASSWORD, Databases
 LONG = ("tests/environments", "tests/local/platform", "tests/runbooks", "tests/services", "tests/local", "tests/stacks")
 
 
+# xdist has no types.
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
     """A file to one worker, so that what its tests share is made once; but each runbook's promises are a unit."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import redis
 
+from runbooks._kit.cloudwatch import points
 from runbooks._kit.target import Target
 
 # Seconds: a cache that takes longer is what is wrong.
@@ -30,18 +31,9 @@ def groups(target: Target) -> list[Group]:
 
 def metric(target: Target, node: str, name: str, *, newest: bool = False) -> float | None:
     """The highest value of a metric of ``node`` in five minutes, or its newest; None when nothing is known."""
-    now = datetime.now(UTC)
-    points = target.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/ElastiCache",
-        MetricName=name,
-        Dimensions=[{"Name": "CacheClusterId", "Value": node}],
-        StartTime=now - timedelta(minutes=5),
-        EndTime=now + timedelta(minutes=1),
-        Period=60,
-        Statistics=["Maximum"],
-    )["Datapoints"]
-    ordered = sorted(points, key=lambda point: point["Timestamp" if newest else "Maximum"])
-    return float(ordered[-1]["Maximum"]) if ordered else None
+    found = points(target, "AWS/ElastiCache", name, {"CacheClusterId": node}, during=timedelta(minutes=5))
+    values = [value for _, value in found]
+    return (values[-1] if newest else max(values)) if values else None
 
 
 @contextmanager

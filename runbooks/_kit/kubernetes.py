@@ -32,8 +32,6 @@ _SAY = {
 _MOST = {"HorizontalPodAutoscaler": "maxReplicas", "ScaledObject": "maxReplicaCount"}
 # Where a ScaledObject says nothing (KEDA, "ScaledObject specification"); for all else the API server fills it in.
 _KEDAS_LEAST, _KEDAS_MOST = 0, 100
-
-
 # What one pod takes of a quota (Kubernetes, "Resource Quotas").
 REQUESTS = ("pods", "requests.cpu", "requests.memory")
 

@@ -34,6 +34,11 @@ class Management:
         ) as http:
             yield cls(http)
 
+    def who(self) -> Described:
+        """Whom the broker takes this for."""
+        found: Described = self._http.get("whoami").raise_for_status().json()
+        return found
+
     def nodes(self) -> list[Described]:
         return self._get("nodes")
 

@@ -14,6 +14,8 @@ from runbooks._kit.target import Target
 
 _CONNECT_SECONDS = 10
 _STATEMENT_MILLISECONDS = 15_000
+# It takes a number of a transaction, which only one that may write gets.
+_PROBE = "SELECT pg_current_xact_id()::text AS written"
 
 # What a server raises that is away, or does not let one in.
 AWAY = (pg8000.exceptions.Error, OSError)
@@ -54,6 +56,16 @@ def as_master(target: Target, service: str, secret_arn: str) -> Iterator[Databas
     where = _login(target, service, "AWSCURRENT")
     with _session(target, {**where, "username": master["username"], "password": master["password"]}) as database:
         yield database
+
+
+def refusal_to_write(target: Target, service: str) -> str:
+    """What keeps the service's own login from writing; empty when nothing does."""
+    try:
+        with connected(target, service) as database:
+            database.rows(_PROBE)
+    except AWAY as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _login(target: Target, service: str, stage: str) -> dict[str, str]:

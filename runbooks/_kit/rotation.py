@@ -11,14 +11,13 @@ from datetime import datetime
 from urllib.parse import quote
 
 import aio_pika
-import httpx
 
 from runbooks._kit import postgresql
+from runbooks._kit.management import SECONDS, VHOST, Management
 from runbooks._kit.model import Refused
 from runbooks._kit.target import Target, until
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
-_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,17 +123,15 @@ def _described(target: Target, name: str, arn: str) -> Secret:
 
 def _log_in_to_broker(target: Target, arn: str) -> None:
     login = target.secret(arn)
-    name, password = login["username"], login["password"]
     if "address" not in login:
-        answer = httpx.get(
-            f"{login['management']}/api/whoami", auth=(name, password), verify=target.trust, timeout=_SECONDS
-        )
-        answer.raise_for_status()
+        with Management.connected(target) as management:
+            management.who()
         return
+    name, password = (quote(login[part], safe="") for part in ("username", "password"))
 
     async def connect() -> None:
-        url = f"amqps://{quote(name, safe='')}:{quote(password, safe='')}@{login['address']}/platform"
-        async with await aio_pika.connect(url, ssl_context=target.trust, timeout=_SECONDS):
+        url = f"amqps://{name}:{password}@{login['address']}/{VHOST}"
+        async with await aio_pika.connect(url, ssl_context=target.trust, timeout=SECONDS):
             pass
 
     asyncio.run(connect())

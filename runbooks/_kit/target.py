@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +24,7 @@ from runbooks._kit.model import Refused
 _PLAIN = frozenset({"address", "administrator", "bundle", "database", "host", "instance", "management", "owner", "port",
                     "username"})  # fmt: skip
 _MASK = "***"
+Seen = TypeVar("Seen")
 # IAM actions that the kit itself needs, for whatever runbook.
 AWS = frozenset(
     {
@@ -126,12 +127,15 @@ class Target:
 
 def until(condition: Callable[[], bool], *, seconds: float, every: float = 0.5) -> bool:
     """Wait until ``condition`` holds; whether it did within ``seconds``."""
+    return settled(condition, bool, seconds=seconds, every=every)
+
+
+def settled(look: Callable[[], Seen], well: Callable[[Seen], bool], *, seconds: float, every: float) -> Seen:
+    """Look until what is seen is ``well``, or ``seconds`` are over; returns what was seen last."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= deadline:
-            return False
+    while not well(seen := look()) and time.monotonic() < deadline:
         time.sleep(every)
-    return True
+    return seen
 
 
 def _operations(session: Any, environment: str, account: str) -> Operations:

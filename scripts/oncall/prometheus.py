@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -51,9 +52,12 @@ def _at(url: str) -> Get:
 
 
 def _behind(target: Target) -> Get:
+    # Which cluster it is, is asked once, and not for each query.
+    api = cache(lambda: kubernetes.connected(target))
+
     def get(path: str, query: Mapping[str, str]) -> Any:
         where = f"/api/v1/namespaces/{_NAMESPACE}/services/{_SERVICE}/proxy/api/v1/{path}"
-        answer, *_ = kubernetes.connected(target).call_api(
+        answer, *_ = api().call_api(
             where,
             "GET",
             query_params=list(query.items()),

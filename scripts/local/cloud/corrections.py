@@ -149,4 +149,5 @@ def _ec2_has_a_quota_of_instances() -> None:
         asked = {"ServiceCode": service_code, "QuotaCode": quota_code}
         return instances if asked.items() <= instances.items() else others(self, service_code, quota_code)
 
+    # In place, because moto makes its backends itself.
     ServiceQuotasBackend.get_service_quota = found  # type: ignore[method-assign]
