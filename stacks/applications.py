@@ -38,9 +38,8 @@ class Applications:
 def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, data: Data) -> Applications:
     """Each with its keys, which rotate, and with the job that brings it to its document."""
     subnets = addresses.plan(settings.network.cidr, len(settings.network.zones))
-    image, digest = foundation.registry.repository_urls["notification"], settings.services["notification"].image_digest
     setting = Setting(
-        image=pulumi.Output.concat(image, "@", digest),
+        image=foundation.jobs_image,
         namespace=compute.namespace.name,
         cluster_name=compute.cluster.name,
         surroundings=Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.intra),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pulumi
 from pulumi_aws import secretsmanager
 
 from components.board import Board
@@ -23,6 +24,8 @@ class Foundation:
     on_call: OnCall
     network: Network
     registry: Registry
+    jobs_image: pulumi.Output[str]
+    """What jobs run that set something up. Every service's image has their commands; this is notification's."""
     secrets: Secrets
     database_authorities: secretsmanager.Secret
     """Who signs the certificates of the databases, for pods that do not know RDS."""
@@ -44,11 +47,14 @@ def build(settings: PlatformSettings, context: Context) -> Foundation:
         context=context,
     )
     secrets = Secrets("secrets", context=context)
+    registry = Registry("images", SERVICES, context=context)
+    digest = settings.services["notification"].image_digest
     return Foundation(
         context=context,
         on_call=on_call,
         network=network,
-        registry=Registry("images", SERVICES, context=context),
+        registry=registry,
+        jobs_image=pulumi.Output.concat(registry.repository_urls["notification"], "@", digest),
         secrets=secrets,
         database_authorities=secrets.external("database-authorities", about=about("database-authorities")),
         rotation=Rotation(

@@ -72,7 +72,7 @@ def build(settings: PlatformSettings, foundation: Foundation, compute: Compute, 
     subnets = addresses.plan(settings.network.cidr, len(settings.network.zones))
     # The balancer is alone with AWS's own in the intra tier.
     surroundings = Surroundings(data_cidrs=subnets.data, balancer_cidrs=subnets.intra)
-    set_up = _set_up_broker(settings, foundation, compute, data, surroundings)
+    set_up = _set_up_broker(foundation, compute, data, surroundings)
     workflows = _bring_novu_up_to_date(settings, foundation, compute, keys["notification"], surroundings)
     before: Mapping[ServiceName, list[pulumi.Resource]] = {"notification": [workflows]}
     services: dict[ServiceName, Workload] = {}
@@ -138,7 +138,7 @@ def _bring_novu_up_to_date(
     return SetupJob(
         "notification-workflows",
         SetupJobArgs(
-            image=_image(settings, foundation),
+            image=foundation.jobs_image,
             command=WORKFLOWS.command("notification"),
             namespace=compute.namespace.name,
             documents={"RELEASE": settings.services["notification"].image_digest},
@@ -155,20 +155,12 @@ def _bring_novu_up_to_date(
     )
 
 
-def _image(settings: PlatformSettings, foundation: Foundation) -> pulumi.Output[str]:
-    """The image of jobs: notification's."""
-    repository, digest = foundation.registry.repository_urls, settings.services["notification"].image_digest
-    return pulumi.Output.concat(repository["notification"], "@", digest)
-
-
-def _set_up_broker(
-    settings: PlatformSettings, foundation: Foundation, compute: Compute, data: Data, surroundings: Surroundings
-) -> BrokerSetup:
-    """Every service's image has the command; notification's is the one that listens."""
+def _set_up_broker(foundation: Foundation, compute: Compute, data: Data, surroundings: Surroundings) -> BrokerSetup:
+    """Exchanges, queues and users, as the services' messages need them."""
     return BrokerSetup(
         "broker-setup",
         BrokerSetupArgs(
-            image=_image(settings, foundation),
+            image=foundation.jobs_image,
             command=SET_UP,
             namespace=compute.namespace.name,
             topology=definitions(PUBLISHERS, SUBSCRIPTIONS),
