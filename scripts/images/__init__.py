@@ -1,0 +1,1 @@
+"""Images of the services: built the same everywhere, pushed with a bill of materials, signed, named by digest."""
