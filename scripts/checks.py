@@ -47,6 +47,8 @@ def _checks() -> Sequence[tuple[str, Sequence[str]]]:
         ("repeated code", duplicates),
         ("migrations", [sys.executable, "-m", "scripts.migration_rules"]),
         ("workflows", [str(_actionlint()), "-color=false"]),
+        ("safety of workflows", [str(bin_ / "zizmor"), "--offline", "--pedantic", "--no-progress", ".github"]),
+        ("image recipes", [str(bin_ / "hadolint"), "services/Dockerfile"]),
     )
 
 

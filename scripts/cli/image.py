@@ -37,7 +37,7 @@ def build_(
     """Build images for this machine, with docker or buildah; the same commit gives the same layers."""
     given = {name: value for name, value in (("PYTHON", base), ("AUTHORITIES", authorities)) if value}
     with _explained(), console.progress() as progress:
-        commit = Commit.of()
+        commit = Commit.of(exactly=False)
         built = {
             name: build(Recipe(service=name, commit=commit, arguments=given), progress.say) for name in _known(service)
         }

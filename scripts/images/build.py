@@ -38,10 +38,10 @@ class Commit:
         return f"build-{self.digest[:12]}"
 
     @classmethod
-    def of(cls, root: Path = ROOT) -> Commit:
-        """The commit of the checkout in ``root``. Raises CannotBuild where what is there is not what it says."""
+    def of(cls, root: Path = ROOT, *, exactly: bool = True) -> Commit:
+        """The commit of the checkout in ``root``; ``exactly``: raises CannotBuild where the sources differ from it."""
         digest, seconds = run(_COMMIT, cwd=root).split()
-        if changed := run(("git", "status", "--porcelain", "--", "services"), cwd=root).strip():
+        if exactly and (changed := run(("git", "status", "--porcelain", "--", "services"), cwd=root).strip()):
             raise CannotBuild(
                 f"services/ is not as in {digest[:12]}, which the image would be called by:\n{changed}\ncommit it first"
             )
@@ -71,15 +71,13 @@ def build(recipe: Recipe, say: Say, *, root: Path = ROOT) -> str:
     name = f"localhost/{recipe.service}:{recipe.commit.tag}"
     with TemporaryDirectory() as folder:
         written = Path(folder, "digest")
-        if builder := shutil.which("docker"):
+        if builder := _buildx():
             command = [builder, "buildx", "build", "--load", "--iidfile", str(written), *_epoch(recipe)]
         elif builder := shutil.which("buildah"):
             times = ("--timestamp", str(recipe.commit.seconds), "--ignorefile", f"{_DOCKERFILE}.dockerignore")
             command = [builder, "bud", "--iidfile", str(written), *times]
         else:
-            raise CannotBuild(
-                "neither docker nor buildah is on PATH: install one (Debian has both: docker.io, buildah)"
-            )
+            raise CannotBuild("neither docker with its buildx nor buildah is on PATH: install one of them")
         say(f"building {name} with {Path(builder).name}")
         run([*command, *recipe.options(), "--tag", name, "."], cwd=root)
         return written.read_text().strip()
@@ -87,9 +85,9 @@ def build(recipe: Recipe, say: Say, *, root: Path = ROOT) -> str:
 
 def push(recipe: Recipe, repository: str, say: Say, *, root: Path = ROOT) -> str:
     """Build with buildx and push to ``repository``; returns the digest of what the registry has. Raises CannotBuild."""
-    docker = shutil.which("docker")
+    docker = _buildx()
     if docker is None:
-        raise CannotBuild("docker is not on PATH: only its buildx pushes an image together with its bill of materials")
+        raise CannotBuild("docker's buildx is not there, and only it pushes an image with its bill of materials")
     name = f"{repository}:{recipe.commit.tag}"
     say(f"building and pushing {name}")
     with TemporaryDirectory() as folder:
@@ -99,6 +97,13 @@ def push(recipe: Recipe, repository: str, say: Say, *, root: Path = ROOT) -> str
         run([*command, *recipe.options(), "--tag", name, "."], cwd=root)
         digest: str = json.loads(told.read_text())["containerimage.digest"]
     return digest
+
+
+def _buildx() -> str | None:
+    """Docker, where it has buildx."""
+    docker = shutil.which("docker")
+    has = docker and not subprocess.run([docker, "buildx", "version"], capture_output=True, check=False).returncode
+    return docker if has else None
 
 
 def _epoch(recipe: Recipe) -> tuple[str, str]:
