@@ -13,6 +13,8 @@ from typing import Final, TextIO
 
 from alembic import command, op
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -22,6 +24,8 @@ from services.common.settings import MigrationSettings
 
 log = logs.get(__name__)
 
+# Where the oldest revision is kept whose release can still use the schema.
+_OLDEST = "SELECT obj_description('alembic_version'::regclass)"
 # An arbitrary constant, the same for everybody who migrates.
 _LOCK = 7_041_776
 _LOCK_SECONDS = 0.2
@@ -37,11 +41,16 @@ class SameRole(ValueError):
     """The service would run as the owner of its tables."""
 
 
+class TooOld(RuntimeError):
+    """The schema has lost what this release uses."""
+
+
 async def migrate(folder: Path, settings: MigrationSettings, *, hidden: Sequence[str] = ()) -> None:
     """Bring the database to the newest revision in ``folder``; create or update the role named in DATABASE_URL.
 
     That role may read and write rows and nothing else; the one of READER_DATABASE_URL, if there is one, reads what is
-    no message and no column of ``hidden`` (``table.column``). Raises SameRole when both URLs name one role.
+    no message and no column of ``hidden`` (``table.column``). A database that a newer release has migrated stays as it
+    is. Raises SameRole when both URLs name one role, TooOld when that newer release removed what this one uses.
     """
     owner, service = settings.migration_database_url.get_secret_value(), settings.database_url.get_secret_value()
     known = database.arguments(service)
@@ -99,8 +108,24 @@ def configuration(folder: Path, output: TextIO = sys.stdout) -> Config:
 
 def _upgrade(connection: Connection, folder: Path) -> None:
     config = configuration(folder)
+    chain = list(ScriptDirectory.from_config(config).walk_revisions())
+    known = {script.revision for script in chain}
+    is_at = MigrationContext.configure(connection).get_current_revision()
+    if is_at and is_at not in known:
+        # A release that was rolled back: what came after it works for both, but for a contract.
+        if (oldest := connection.scalar(text(_OLDEST))) and oldest not in known:
+            raise TooOld(
+                f"the database is at {is_at} and no longer has what releases before {oldest} use; this one knows up to "
+                f"{max(known)}: go forward, to a release that knows {oldest}"
+            )
+        log.info("left as a newer release made it", revision=is_at)
+        return
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    # Newest first: before the newest contract, the release of the revision before it is the oldest that still works.
+    contract = next((script for script in chain if getattr(script.module, "contracts", None)), None)
+    if contract:
+        _run(connection, "COMMENT ON TABLE alembic_version IS %L", str(contract.down_revision))
 
 
 def _run(connection: Connection, template: str, *values: str) -> None:
