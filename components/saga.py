@@ -34,6 +34,7 @@ class Saga(pulumi.ComponentResource):
     state_machine_arn: pulumi.Output[str]
     alias_arn: pulumi.Output[str]
     """What starts executions: always the version that is live, whatever is being deployed."""
+    version_arn: pulumi.Output[str]
     queue_urls: dict[str, pulumi.Output[str]]
     dead_letter_urls: dict[str, pulumi.Output[str]]
 
@@ -55,7 +56,7 @@ class Saga(pulumi.ComponentResource):
         self.queue_urls = {service: made.url for service, made in self._queues.items()}
         machine = self._state_machine()
         self.state_machine_arn = machine.arn
-        self.alias_arn = self._alias(machine).arn
+        self.alias_arn, self.version_arn = self._alias(machine).arn, machine.state_machine_version_arn
         self._alarms(machine)
         self.register_outputs({"state_machine_arn": self.state_machine_arn})
 

@@ -123,6 +123,11 @@ class Deployment:
         # The engine takes one file of levels for each pack, or none at all.
         self._levels = [str(ours if place < len(PACKS) else others) for place in range(len(self._packs))]
 
+    @property
+    def file(self) -> Path:
+        """The stack file, which the engine reads."""
+        return Path(self._stack.workspace.work_dir, f"Pulumi.{self._stack.name}.yaml")
+
     def use_images(self, digests: Mapping[str, str]) -> None:
         """Write into the stack file which image each of these services runs: what is planned and made next has it."""
         for service, digest in digests.items():

@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from components.context import Context
 from components.operations_record import OperationsRecord
+from components.release_record import ReleaseRecord
 from stacks import applications, compute, data, edge, foundation, governance, observation, workloads
 from stacks.outputs import Outputs
 from stacks.settings import PlatformSettings
@@ -108,6 +109,13 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
         canary_rollback_function=way_in.guard.function_name,
     )
     OperationsRecord("operations", outputs.operations(), context=context)
+    ReleaseRecord(
+        "release",
+        {service: chosen.image_digest for service, chosen in settings.services.items()},
+        services.saga.version_arn,
+        context=context,
+        opts=pulumi.ResourceOptions(depends_on=[*services.services.values(), services.saga]),
+    )
     return outputs
 
 

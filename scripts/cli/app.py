@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import bootstrap, doctor, environment, gameday, image, local, policy, runbook, simulate, status, update
+from scripts.cli import (
+    bootstrap,
+    doctor,
+    environment,
+    gameday,
+    image,
+    local,
+    policy,
+    release,
+    runbook,
+    simulate,
+    status,
+    update,
+)
 
 app = typer.Typer(
     name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
@@ -20,6 +33,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")
 app.add_typer(runbook.app, name="runbook")
 app.add_typer(image.app, name="image")
+app.add_typer(release.app, name="release")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,7 +91,7 @@ def verify(
     """Refuse images that no workflow on the main branch of a repository has signed."""
     with _explained(), console.progress() as progress:
         for image in read(images).values():
-            registry.verify(*image.rsplit("@", 1), repository)
+            registry.verify(image, repository)
             progress.done(f"signed: {image}")
 
 
@@ -120,7 +120,7 @@ def _registry(stack: str, progress: console.Progress) -> tuple[Any, dict[str, st
     return ecr, outputs["repositoryUrls"]
 
 
-def _tell(images: dict[str, str], as_json: bool) -> None:
+def _tell(images: Mapping[ServiceName, str], as_json: bool) -> None:
     if as_json:
         console.as_json(images)
     else:

@@ -9,6 +9,10 @@ from typing import Any
 
 from components.registry import RELEASE_PREFIX
 from scripts.images.build import CannotBuild, run
+from stacks.settings import ServiceName
+
+# Service → URL@digest.
+Images = Mapping[ServiceName, str]
 
 
 def sign_in(ecr: Any) -> None:
@@ -43,15 +47,15 @@ def sign(repository: str, digest: str) -> None:
     run([_program("cosign"), "sign", "--yes", f"{repository}@{digest}"])
 
 
-def verify(repository: str, digest: str, github: str) -> None:
-    """Raise CannotBuild unless a workflow of the repository ``github`` (owner/name) on its main branch has signed."""
+def verify(image: str, github: str) -> None:
+    """Raise CannotBuild unless a workflow of ``github`` (owner/name) on its main branch has signed ``image``."""
     identity = rf"^https://github\.com/{github}/\.github/workflows/[a-z]+\.yml@refs/heads/main$"
     trusted = ("--certificate-oidc-issuer", "https://token.actions.githubusercontent.com")
     program = _program("cosign")
-    run([program, "verify", *trusted, "--certificate-identity-regexp", identity, f"{repository}@{digest}"])
+    run([program, "verify", *trusted, "--certificate-identity-regexp", identity, image])
 
 
-def copy(images: Mapping[str, str], repositories: Mapping[str, str], tag: str) -> dict[str, str]:
+def copy(images: Images, repositories: Mapping[str, str], tag: str) -> dict[ServiceName, str]:
     """Bring ``images`` (service → URL@digest) to ``repositories`` under ``tag``, with signatures and bills of
     materials; the digests stay. Returns service → digest.
     """

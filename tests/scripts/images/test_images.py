@@ -169,7 +169,7 @@ def test_a_copy_keeps_digests_and_takes_the_signatures_along(programs: Programs)
 def test_an_image_that_nobody_signed_is_refused(programs: Programs) -> None:
     programs("cosign", code=1)
     with pytest.raises(CannotBuild, match="cosign verify"):
-        registry.verify("1.example/dev/booking", DIGEST, "example/event-platform")
+        registry.verify(f"1.example/dev/booking@{DIGEST}", "example/event-platform")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"somebody": "x@sha256:1"}'])
