@@ -8,12 +8,13 @@ that is down, or that counts pulls, stops no new node in the midst of a sale.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import pulumi
 from pulumi_aws import ecr
 
-from components import encryption
+from components import encryption, iam
 from components.context import Context
 
 # Builds of branches stay this long; releases stay.
@@ -22,6 +23,17 @@ RELEASE_PREFIX = "release-"
 # Registries that ask for no login, by the prefix under which their images are kept here (ECR User Guide, "Creating a
 # pull through cache rule").
 UPSTREAMS = {"ecr-public": "public.ecr.aws", "kubernetes": "registry.k8s.io", "quay": "quay.io"}
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+# Pulling by digest, signatures and bills of materials with it (ECR User Guide, "Private repository policies").
+_PULLS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+def pulled_by(partition: str, accounts: Sequence[str]) -> str:
+    """The policy that lets other accounts take images from here."""
+    roots = [f"arn:{partition}:iam::{account}:root" for account in accounts]
+    # A repository's policy is about the repository that it is on.
+    return iam.document({"Effect": "Allow", "Action": list(_PULLS), "Principal": {"AWS": roots}})
 
 
 def lifecycle_policy() -> str:
@@ -59,8 +71,17 @@ class Registry(pulumi.ComponentResource):
     repository_urls: dict[str, pulumi.Output[str]]
 
     def __init__(
-        self, name: str, images: Sequence[str], *, context: Context, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        images: Sequence[str],
+        *,
+        readers: Sequence[str] = (),
+        context: Context,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """``readers`` are accounts that take images from here: what was tried in one is released in the other."""
+        if strangers := [account for account in readers if not _ACCOUNT.fullmatch(account)]:
+            raise ValueError(f"readers has {', '.join(strangers)}; an account's id has 12 digits: name each by its own")
         super().__init__("platform:registry:Registry", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         key = encryption.key(name, context=context, purpose="Container images", opts=child)
@@ -80,6 +101,13 @@ class Registry(pulumi.ComponentResource):
                 opts=context.keep(child),
             )
             ecr.LifecyclePolicy(f"{name}-{image}", repository=repository.name, policy=lifecycle_policy(), opts=child)
+            if readers:
+                ecr.RepositoryPolicy(
+                    f"{name}-{image}",
+                    repository=repository.name,
+                    policy=pulumi.Output.from_input(context.partition).apply(lambda found: pulled_by(found, readers)),
+                    opts=child,
+                )
             self.repository_urls[image] = repository.repository_url
         for prefix, registry in UPSTREAMS.items():
             ecr.PullThroughCacheRule(

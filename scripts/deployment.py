@@ -42,6 +42,14 @@ class Step:
         return next((kind.split(":")[-1] for kind in reversed(kinds) if kind.startswith("platform:")), kinds[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every step but those that change nothing, and what policies advise against but allow."""
+
+    steps: Sequence[Step]
+    advice: Sequence[str]
+
+
 class Failed(RuntimeError):
     """The engine ended with an error; the message is what it told a person, ``steps`` what it meant to do."""
 
@@ -56,6 +64,7 @@ class _Watcher:
     def __init__(self, say: Say, doing: str) -> None:
         self._say, self._doing, self._done = say, doing, 0
         self.problems: list[str] = []
+        self.advice: list[str] = []
         self.steps: list[Step] = []
         self.outcomes: list[Step] = []
 
@@ -69,9 +78,10 @@ class _Watcher:
             self._step(event.resource_pre_event.metadata)
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             self.problems.append(_subject(event.diagnostic_event.urn) + event.diagnostic_event.message.strip())
-        elif event.policy_event and event.policy_event.enforcement_level == "mandatory":
+        elif event.policy_event:
             found = event.policy_event
-            self.problems.append(f"policy {found.policy_name}: {_subject(found.resource_urn)}{found.message.strip()}")
+            told = self.problems if found.enforcement_level == "mandatory" else self.advice
+            told.append(f"policy {found.policy_name}: {_subject(found.resource_urn)}{found.message.strip()}")
 
     def _outcome(self, metadata: events.StepEventMetadata) -> None:
         """What became of a resource: in a refresh, the only word on whether it was as recorded."""
@@ -134,11 +144,11 @@ class Deployment:
             key = f"{PROJECT}:services.{service}.image_digest"
             self._stack.set_config(key, automation.ConfigValue(digest), path=True)
 
-    def plan(self, say: Say) -> list[Step]:
-        """Plan and judge; changes nothing. Returns every step but those that change nothing. Raises Failed."""
+    def plan(self, say: Say) -> Plan:
+        """Plan and judge; changes nothing. Raises Failed."""
         with _telling(say, "planning and judging") as watcher:
             self._stack.preview(on_event=watcher, policy_packs=self._packs, policy_pack_configs=self._levels)
-        return watcher.steps
+        return Plan(watcher.steps, list(dict.fromkeys(watcher.advice)))
 
     def preview(self, say: Say) -> Mapping[str, int]:
         """Plan and judge; changes nothing. Returns resources by operation. Raises Failed."""

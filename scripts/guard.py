@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from components import aws_facts
-from scripts.deployment import Deployment, Failed, Say, Step
+from scripts.deployment import Deployment, Failed, Plan, Say, Step
 
 # What is gone with its data, its address that others know, or the only key to either.
 STATEFUL = frozenset(
@@ -53,22 +53,22 @@ def check(steps: Iterable[Step], allowed: Collection[str]) -> None:
 def up(deployment: Deployment, say: Say, *, allowed: Sequence[str]) -> Mapping[str, int]:
     """Plan, judge, check, and only then make it so. Raises Refused and Failed."""
     deployment.prepare(say)
-    steps = plan(deployment, say, allowed=allowed)
+    steps = plan(deployment, say, allowed=allowed).steps
     if strangers := sorted(set(allowed) - {step.urn for step in steps}):
         raise Refused(f"--allow-replace names {', '.join(strangers)}, which the plan does not touch; take it out")
     return deployment.make(say)
 
 
-def plan(deployment: Deployment, say: Say, *, allowed: Collection[str]) -> Sequence[Step]:
+def plan(deployment: Deployment, say: Say, *, allowed: Collection[str]) -> Plan:
     """Plan, judge and check; changes nothing. Raises Refused and Failed."""
     try:
-        steps = deployment.plan(say)
+        planned = deployment.plan(say)
     except Failed as error:
         # The engine itself stops at the first protected resource: say which there are, and why.
         check(error.steps, allowed)
         raise
-    check(steps, allowed)
-    return steps
+    check(planned.steps, allowed)
+    return planned
 
 
 def _problem(step: Step, allowed: Collection[str]) -> str | None:

@@ -47,7 +47,7 @@ def build(settings: PlatformSettings, context: Context) -> Foundation:
         context=context,
     )
     secrets = Secrets("secrets", context=context)
-    registry = Registry("images", SERVICES, context=context)
+    registry = Registry("images", SERVICES, readers=settings.delivery.image_readers, context=context)
     digest = settings.services["notification"].image_digest
     return Foundation(
         context=context,

@@ -12,6 +12,9 @@ from components.guardrails import Guardrails, GuardrailsArgs
 from components.responder import Responder
 from stacks.settings import PlatformSettings
 
+# The environment of GitHub's in which previews are made: only members' branches may use it (docs/pipelines.md).
+_PREVIEWS = "preview"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governance:
@@ -20,18 +23,22 @@ class Governance:
 
 
 def build(settings: PlatformSettings, context: Context) -> Governance:
-    """Pull requests plan; what runs in GitHub's protected environment of the same name applies."""
+    """Pull requests plan; what runs in GitHub's protected environment of the same name applies.
+
+    So do previews, beside an environment that is not production: its account holds nothing that people depend on.
+    """
     Audit("audit", context=context)
     Guardrails("guardrails", GuardrailsArgs(monthly_budget=settings.guardrails.monthly_budget), context=context)
     Backups("backups", BackupsArgs(keep_days=settings.guardrails.backup_days), context=context)
-    repository, environment = settings.delivery.repository, settings.environment
+    repository = settings.delivery.repository
+    applying = (settings.environment,) if settings.production else (settings.environment, _PREVIEWS)
     return Governance(
         delivery=Delivery(
             "delivery",
             DeliveryArgs(
                 repository=repository,
                 plan_subjects=(f"repo:{repository}:pull_request", f"repo:{repository}:ref:refs/heads/main"),
-                apply_subjects=(f"repo:{repository}:environment:{environment}",),
+                apply_subjects=tuple(f"repo:{repository}:environment:{each}" for each in applying),
             ),
             context=context,
         ),

@@ -199,9 +199,13 @@ class QuotaSettings(Settings):
 
 
 class DeliverySettings(Settings):
-    """``repository`` is owner/name on GitHub: its workflows plan and apply."""
+    """``repository`` is owner/name on GitHub: its workflows plan and apply.
+
+    ``image_readers`` are the accounts that take their images from this one's registry.
+    """
 
     repository: str
+    image_readers: tuple[str, ...]
 
 
 class GuardrailsSettings(Settings):

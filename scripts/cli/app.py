@@ -12,6 +12,7 @@ from scripts.cli import (
     image,
     local,
     policy,
+    pull_request,
     release,
     runbook,
     simulate,
@@ -34,6 +35,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(runbook.app, name="runbook")
 app.add_typer(image.app, name="image")
 app.add_typer(release.app, name="release")
+app.add_typer(pull_request.app, name="pull-request")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)

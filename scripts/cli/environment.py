@@ -51,7 +51,7 @@ def cost(
         after = now
         if plan:
             with explained(), console.progress() as progress:
-                after = estimate(planned(running, opened(stack, progress).plan(progress.say)))
+                after = estimate(planned(running, opened(stack, progress).plan(progress.say).steps))
         if after is None:
             console.fail(f"{stack} has no resources yet; --plan tells what it would cost")
     except NoPrice as error:

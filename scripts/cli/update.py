@@ -50,7 +50,7 @@ def up(
         if apply:
             changes = Counter(guard.up(deployment, progress.say, allowed=allowed))
         else:
-            changes = Counter(step.operation for step in guard.plan(deployment, progress.say, allowed=allowed))
+            changes = Counter(step.operation for step in guard.plan(deployment, progress.say, allowed=allowed).steps)
     if as_json:
         console.as_json(changes)
     else:

@@ -21,7 +21,7 @@ def deploy(
         deployment.use_images(images)
         if apply:
             return guard.up(deployment, say, allowed=allowed)
-        return Counter(step.operation for step in guard.plan(deployment, say, allowed=allowed))
+        return Counter(step.operation for step in guard.plan(deployment, say, allowed=allowed).steps)
     finally:
         if not apply:
             deployment.file.write_bytes(before)

@@ -34,6 +34,6 @@ def test_the_record_is_known_as_what_runs(running: Stack) -> None:
 
 def test_an_update_to_todays_program_replaces_and_removes_nothing_that_holds_data(running: Stack) -> None:
     stateful = {one.urn for one in State(running.export()).resources if one.type in guard.STATEFUL}
-    steps: list[Step] = list(guard.plan(running, quiet, allowed=[]))
+    steps: list[Step] = list(guard.plan(running, quiet, allowed=[]).steps)
     lost = [step for step in steps if step.urn in stateful and step.operation not in ("update", "refresh")]
     assert not lost

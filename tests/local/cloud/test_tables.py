@@ -6,6 +6,7 @@ import pytest
 
 from scripts.local.cloud import changes, coverage, plan, sdk, shapes
 from scripts.local.cloud.answers import same
+from scripts.local.cloud.aws import uses_store
 from scripts.local.cloud.backend import UNKNOWN, Change
 from scripts.local.cloud.services import rows
 from scripts.local.cloud.table import Call, Row
@@ -27,6 +28,14 @@ def test_every_row_names_only_what_the_sdk_and_botocore_know(token: str) -> None
     assert {name.split(".")[0] for name in (*row.replaces, *row.mutable)} <= set(model.inputs)
     assert set(row.outputs) <= model.outputs | set(model.inputs)
     assert set(row.defaults) <= model.outputs
+
+
+@pytest.mark.parametrize("token", sorted(rows()))
+def test_a_call_that_is_made_again_for_an_update_says_which_inputs_its_functions_look_at(token: str) -> None:
+    """Else a change of one of them is recorded and never made."""
+    row = rows()[token]
+    if row.upsert and not uses_store(row) and any(callable(source) for source in row.create.params.values()):
+        assert row.create.uses
 
 
 @pytest.mark.parametrize("token", sorted(rows()))

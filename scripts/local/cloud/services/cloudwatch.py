@@ -110,6 +110,7 @@ ROWS = (
                 "EvaluateLowSampleCountPercentile": "evaluateLowSampleCountPercentiles",
                 "Metrics": _queries,
             },
+            uses=("metricQueries",),
         ),
         upsert=True,
         id="inputs.name",

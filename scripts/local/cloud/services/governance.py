@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from scripts.local.cloud.services.simple import simple
-from scripts.local.cloud.table import Call, Scope, by
+from scripts.local.cloud.table import Call, Row, Scope, by
 
 
 def _arn(service: str, kind: str) -> Any:
@@ -15,6 +16,11 @@ def _arn(service: str, kind: str) -> Any:
 def _account(scope: Scope, _: Any) -> str:
     return scope.session.account
 
+
+_PARAMETER: Mapping[str, Any] = {
+    "KeyId": "keyId",
+    "Value": lambda s: s["value"] if s["value"] is not None else s["insecureValue"],
+}
 
 ROWS = (
     simple(
@@ -55,6 +61,7 @@ ROWS = (
         "put_configuration_recorder",
         "inputs.name",
         name="name",
+        uses=("recordingGroup", "roleArn"),
         upsert=True,
         params={
             "ConfigurationRecorder": lambda s: {
@@ -79,6 +86,7 @@ ROWS = (
         "put_delivery_channel",
         "inputs.name",
         name="name",
+        uses=("s3BucketName", "s3KeyPrefix", "snapshotDeliveryProperties", "snsTopicArn"),
         upsert=True,
         replaces=("name",),
         params={
@@ -115,6 +123,7 @@ ROWS = (
         "put_config_rule",
         "inputs.name",
         name="name",
+        uses=("description", "inputParameters", "source"),
         upsert=True,
         replaces=("name",),
         params={
@@ -211,20 +220,21 @@ ROWS = (
     ),
     simple("aws:inspector2/enabler:Enabler", "inspector2", "enable", _account, store=True),
     simple("aws:macie2/account:Account", "macie2", "enable_macie", _account, store=True),
-    simple(
-        "aws:ssm/parameter:Parameter",
-        "ssm",
-        "put_parameter",
-        "inputs.name",
-        name="name",
-        upsert=True,
-        params={
-            "Overwrite": lambda s: True if s.old else None,
-            "KeyId": "keyId",
-            "Value": lambda s: s["value"] if s["value"] is not None else s["insecureValue"],
-        },
+    Row(
+        token="aws:ssm/parameter:Parameter",
+        service="ssm",
+        create=Call("put_parameter", _PARAMETER, uses=("value", "insecureValue")),
+        id="inputs.name",
         read=by("get_parameter", {"Name": "id"}),
         at="Parameter",
+        # Systems Manager takes tags with a new parameter alone.
+        update=(
+            Call(
+                "put_parameter",
+                {**_PARAMETER, "Overwrite": lambda _: True, "Tags": lambda _: None},
+                when=("value", "insecureValue", "description", "tier", "keyId"),
+            ),
+        ),
         delete=by("delete_parameter", {"Name": "id"}),
         outputs={"arn": "ARN", "version": "Version", "value": lambda s, _: None},
         replaces=("name", "type"),

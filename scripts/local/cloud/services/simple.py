@@ -12,7 +12,7 @@ def simple(token: str, service: str, method: str, id: Any, **more: Any) -> Row:
     return Row(
         token=token,
         service=service,
-        create=Call(method, more.pop("params", {})),
+        create=Call(method, more.pop("params", {}), uses=more.pop("uses", ())),
         id=id,
         name=more.pop("name", None),
         **more,
