@@ -13,7 +13,7 @@ from components.responder import Responder
 from stacks.settings import PlatformSettings
 
 # The environment of GitHub's in which previews are made: only members' branches may use it (docs/pipelines.md).
-_PREVIEWS = "preview"
+PREVIEWS = "preview"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ def build(settings: PlatformSettings, context: Context) -> Governance:
     Guardrails("guardrails", GuardrailsArgs(monthly_budget=settings.guardrails.monthly_budget), context=context)
     Backups("backups", BackupsArgs(keep_days=settings.guardrails.backup_days), context=context)
     repository = settings.delivery.repository
-    applying = (settings.environment,) if settings.production else (settings.environment, _PREVIEWS)
+    applying = (settings.environment,) if settings.production else (settings.environment, PREVIEWS)
     return Governance(
         delivery=Delivery(
             "delivery",

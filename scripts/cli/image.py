@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +18,12 @@ from scripts.cli import console
 from scripts.cli.update import AsJson, StackName, explained, opened
 from scripts.images import registry
 from scripts.images.build import CannotBuild, Commit, Recipe, build, push
+from scripts.releases.history import NoRelease, history
 from stacks.settings import SERVICES, ServiceName
 
 app = typer.Typer(no_args_is_help=True, help="Images of the services, by digest: built, signed, copied.")
 Images = dict[ServiceName, str]
+FLAWED = 3
 _FILE = TypeAdapter(Images)
 ImagesFile = Annotated[
     Path, typer.Argument(help="What `eventctl image push --json` printed: service → URL@digest.", dir_okay=False)
@@ -95,6 +98,27 @@ def verify(
             progress.done(f"signed: {image}")
 
 
+@app.command()
+def flaws(
+    environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")],
+    as_json: AsJson = False,
+) -> None:
+    """List the grave flaws that are known of the images that run. Exit 0 none, 3 some."""
+    make: Any = boto3.client
+    with _explained():
+        released = history(make("ssm"), environment)[0].images
+        found = [each for name in released for each in registry.flaws(make("ecr"), environment, name, released[name])]
+    if as_json:
+        console.as_json([asdict(each) for each in found])
+    elif found:
+        rows = [[each.service, each.severity, each.name, each.package] for each in found]
+        console.table(["service", "severity", "flaw", "package"], rows)
+    else:
+        console.out.print(f"no grave flaw is known of the images of {environment}")
+    if found:
+        raise typer.Exit(FLAWED)
+
+
 def read(file: Path) -> Images:
     """Service → URL@digest from ``file``; ends the command where it says something else."""
     try:
@@ -131,7 +155,7 @@ def _tell(images: Mapping[ServiceName, str], as_json: bool) -> None:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except CannotBuild as error:
+    except (CannotBuild, NoRelease) as error:
         console.fail(str(error))
     except (BotoCoreError, ClientError) as error:
         console.fail(f"AWS refuses: {error}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from components.registry import RELEASE_PREFIX
 from scripts.images.build import CannotBuild, run
 from stacks.settings import ServiceName
 
+# Severities of ECR's scan that are not left to the next week.
+_GRAVE = ("CRITICAL", "HIGH")
 # Service → URL@digest.
 Images = Mapping[ServiceName, str]
 
@@ -40,6 +43,38 @@ def keep(ecr: Any, repository: str, digest: str) -> None:
         ecr.put_image(repositoryName=name, imageManifest=image["imageManifest"], imageDigest=digest, imageTag=tag)
     except ecr.exceptions.ImageAlreadyExistsException:
         return
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A known flaw of something in an image, as the registry's scan has found it."""
+
+    service: str
+    severity: str
+    name: str
+    package: str
+
+
+def flaws(ecr: Any, environment: str, service: str, digest: str) -> list[Flaw]:
+    """What is grave about an image, the worst first. Raises CannotBuild for one that was not scanned."""
+    image = {"repositoryName": f"{environment}/{service}", "imageId": {"imageDigest": digest}}
+    try:
+        pages = ecr.get_paginator("describe_image_scan_findings").paginate(**image)
+        found = [each for page in pages for each in page["imageScanFindings"].get("findings", ())]
+    except ecr.exceptions.ScanNotFoundException as error:
+        raise CannotBuild(
+            f"{service} {digest} was not scanned, which happens at its push: `aws ecr start-image-scan` asks for it"
+        ) from error
+    grave = [each for each in found if each["severity"] in _GRAVE]
+    return [
+        Flaw(service, each["severity"], each["name"], _package(each))
+        for each in sorted(grave, key=lambda each: (_GRAVE.index(each["severity"]), each["name"]))
+    ]
+
+
+def _package(finding: Mapping[str, Any]) -> str:
+    said = {each["key"]: each["value"] for each in finding.get("attributes", ())}
+    return f"{said.get('package_name', '?')} {said.get('package_version', '')}".rstrip()
 
 
 def sign(repository: str, digest: str) -> None:

@@ -8,17 +8,21 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
 from components.canary_spec import shares
 from components.functions.canary_rollback import settle_all
+from scripts.cli import app, pull_request, release, update
 from scripts.deployment import ROOT
 from scripts.local import rehearsal
+from scripts.releases.history import history
 from services.common.aws import Threads
 from services.common.executions import ExecutionReader, ExecutionStarter
 from services.common.outbox import OutboxMessage
@@ -26,6 +30,7 @@ from stacks.settings import SERVICES
 from tests.environments.conftest import Made, quiet
 from tests.support.permissions import denied, enforcing, taking
 
+RUN = CliRunner()
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -150,6 +155,53 @@ class TestServicesWorkUnderTheRolesThatTheStackMade:
             read = await asyncio.wait_for(ExecutionReader(states, arn, threads).read(order), 10)
             assert denied(states.stop_execution, executionArn=read["executionArn"])
         assert read["status"] != "NOT_STARTED"
+
+
+class TestPipelines:
+    """What the workflows run, on dev: the same commands, by the same program."""
+
+    @pytest.fixture(autouse=True)
+    def _here(self, dev: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (pull_request, release, update):
+            monkeypatch.setattr(module, "opened", lambda *_: dev.stack)
+        for name, value in dev.stack.cloud.environment().items():
+            monkeypatch.setenv(name, value)
+
+    def test_a_pull_request_that_changes_nothing_is_told_so_with_the_cost(self) -> None:
+        done = RUN.invoke(app, ["pull-request", "report", "dev"])
+        assert done.exit_code == 0, done.output
+        assert "`dev`: no changes" in done.stdout
+        assert "USD a month (+0)" in done.stdout
+
+    def test_drift_is_none_after_an_update(self) -> None:
+        done = RUN.invoke(app, ["drift", "dev"])
+        assert done.exit_code == 0, done.output
+
+    def test_a_release_is_planned_made_and_planned_back(self, dev: Made, tmp_path: Path) -> None:
+        ecr, ssm, file = dev.stack.client("ecr"), dev.stack.client("ssm"), tmp_path / "images.json"
+        before = history(ssm, "dev")[0]
+        manifest = {"schemaVersion": 2, "config": {"digest": before.images["payment"]}, "layers": []}
+        pushed = ecr.put_image(repositoryName="dev/payment", imageManifest=json.dumps(manifest), imageTag="build-1")
+        digest = pushed["image"]["imageId"]["imageDigest"]
+        file.write_text(json.dumps({"payment": f"registry.example/dev/payment@{digest}"}))
+        said = dev.stack.file.read_text()
+
+        planned = RUN.invoke(app, ["release", "deploy", str(file), "dev"])
+        assert planned.exit_code == 0, planned.output
+        assert dev.stack.file.read_text() == said
+        assert history(ssm, "dev")[0] == before
+
+        made = RUN.invoke(app, ["release", "deploy", str(file), "dev", "--apply"])
+        assert made.exit_code == 0, made.output
+        assert digest in dev.stack.file.read_text()
+        assert history(ssm, "dev")[0].images == {**before.images, "payment": digest}
+        [kept] = ecr.describe_images(repositoryName="dev/payment", imageIds=[{"imageDigest": digest}])["imageDetails"]
+        assert f"release-{digest[7:19]}" in kept["imageTags"]
+
+        back = RUN.invoke(app, ["release", "rollback", "dev", "--json"])
+        assert back.exit_code == 0, back.output
+        assert f"release {before.number} of" in back.stderr
+        assert json.loads(back.stdout)["update"] >= 1
 
 
 def test_dev_is_removed_without_a_trace(dev: Made) -> None:

@@ -172,6 +172,38 @@ def test_an_image_that_nobody_signed_is_refused(programs: Programs) -> None:
         registry.verify(f"1.example/dev/booking@{DIGEST}", "example/event-platform")
 
 
+class Scanned:
+    """ECR's client, as far as findings go: those of one image, on two pages."""
+
+    class exceptions:  # noqa: N801 - boto3's name
+        class ScanNotFoundException(Exception):
+            pass
+
+    def __init__(self, *pages: list[dict[str, Any]]) -> None:
+        self._pages = pages
+
+    def get_paginator(self, _: str) -> Scanned:
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        if not self._pages:
+            raise self.exceptions.ScanNotFoundException
+        for page in self._pages:
+            yield {"imageScanFindings": {"findings": page}}
+
+
+def test_grave_flaws_are_listed_the_worst_first_and_an_image_that_was_not_scanned_is_no_good_news() -> None:
+    named = [{"key": "package_name", "value": "openssl"}, {"key": "package_version", "value": "3.0.1"}]
+    scanned = Scanned(
+        [{"name": "CVE-3", "severity": "HIGH"}, {"name": "CVE-2", "severity": "LOW"}],
+        [{"name": "CVE-1", "severity": "CRITICAL", "attributes": named}],
+    )
+    found = registry.flaws(scanned, "dev", "booking", DIGEST)
+    assert [(each.name, each.package) for each in found] == [("CVE-1", "openssl 3.0.1"), ("CVE-3", "?")]
+    with pytest.raises(CannotBuild, match="was not scanned"):
+        registry.flaws(Scanned(), "dev", "booking", DIGEST)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"somebody": "x@sha256:1"}'])
 def test_a_file_that_is_no_list_of_images_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "images.json"
