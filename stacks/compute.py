@@ -11,6 +11,7 @@ from components.cluster_addons import ClusterAddons
 from components.karpenter import Karpenter, KarpenterArgs
 from components.operator_values import Site
 from components.operators import Operators
+from components.responder_access import ResponderAccess
 from components.secret_sync import SecretSync
 from components.tenancy import Namespace, Quota
 from stacks.foundation import Foundation
@@ -26,8 +27,8 @@ class Compute:
     operators: Operators
 
 
-def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
-    """An EKS cluster in the private subnets."""
+def build(settings: PlatformSettings, foundation: Foundation, *, on_call: pulumi.Input[str]) -> Compute:
+    """An EKS cluster in the private subnets; ``on_call`` is the ARN of the role that mends things there."""
     cluster = Cluster(
         "cluster",
         ClusterArgs(
@@ -62,6 +63,8 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
         context=foundation.context,
         opts=on_cluster,
     )
+    namespace = Namespace("platform", Quota(**settings.quota.model_dump()), opts=on_cluster)
+    ResponderAccess("incident-access", on_call, cluster_name=cluster.name, namespace=namespace.name, opts=on_cluster)
     return Compute(
         cluster=cluster,
         addons=ClusterAddons(
@@ -70,7 +73,7 @@ def build(settings: PlatformSettings, foundation: Foundation) -> Compute:
             context=foundation.context,
             opts=pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[cluster])),
         ),
-        namespace=Namespace("platform", Quota(**settings.quota.model_dump()), opts=on_cluster),
+        namespace=namespace,
         secret_sync=SecretSync("secret-sync", cluster.name, context=foundation.context, opts=on_cluster),
         operators=Operators(
             "operators",

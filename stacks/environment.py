@@ -48,7 +48,7 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
     )
     base = foundation.build(settings, context)
     account = governance.build(settings, base.context)
-    cluster = compute.build(settings, base)
+    cluster = compute.build(settings, base, on_call=account.responder.role_arn)
     stores = data.build(settings, base, cluster)
     services = workloads.build(settings, base, cluster, stores)
     others = applications.build(settings, base, cluster, stores)

@@ -6,7 +6,7 @@ import ast
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ import botocore.session
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from kubernetes.client import AuthorizationV1Api
+from kubernetes.config import new_client_from_config
 from typer.testing import CliRunner
 
 from components.canary_spec import shares
 from components.functions.canary_rollback import settle_all
+from components.responder_access import GROUP
 from scripts.cli import app, pull_request, release, update
 from scripts.deployment import ROOT
 from scripts.local import rehearsal
@@ -28,6 +31,7 @@ from services.common.executions import ExecutionReader, ExecutionStarter
 from services.common.outbox import OutboxMessage
 from stacks.settings import SERVICES
 from tests.environments.conftest import Made, quiet
+from tests.support.kubectl import commands
 from tests.support.permissions import denied, enforcing, taking
 
 RUN = CliRunner()
@@ -155,6 +159,50 @@ class TestServicesWorkUnderTheRolesThatTheStackMade:
             read = await asyncio.wait_for(ExecutionReader(states, arn, threads).read(order), 10)
             assert denied(states.stop_execution, executionArn=read["executionArn"])
         assert read["status"] != "NOT_STARTED"
+
+
+class TestOnCallInTheCluster:
+    """What Kubernetes allows whoever has taken the incident role."""
+
+    @pytest.fixture(scope="class")
+    def may(self, dev: Made) -> Callable[..., bool]:
+        kubeconfig = dev.stack.folder / "kubernetes" / "admin.kubeconfig"
+        reviews = AuthorizationV1Api(new_client_from_config(str(kubeconfig)))
+
+        def ask(verb: str, resource: str, namespace: str = "platform", **more: str) -> bool:
+            kind, _, group = resource.partition(".")
+            kind, _, part = kind.partition("/")
+            asked = {"verb": verb, "resource": kind, "group": group, "namespace": namespace, **more}
+            spec = {"user": "somebody", "groups": [GROUP], "resourceAttributes": {**asked, "subresource": part}}
+            review = reviews.create_subject_access_review({"spec": spec})
+            return bool(review.status.allowed)
+
+        return ask
+
+    def test_every_command_of_the_runbooks_is_allowed(self, may: Callable[..., bool]) -> None:
+        asked = {each for file in (ROOT / "runbooks").glob("*.md") for each in commands(file.read_text())}
+        assert len(asked) > 15
+        assert {each for each in asked if not may(*each)} == set()
+
+    @pytest.mark.parametrize(
+        ("verb", "resource", "namespace"),
+        [
+            ("get", "secrets", "platform"),
+            ("list", "secrets", "kube-system"),
+            ("create", "rolebindings.rbac.authorization.k8s.io", "platform"),
+            ("patch", "deployments.apps", "kube-system"),
+            ("delete", "pods", "kube-system"),
+            ("create", "serviceaccounts/token", "platform"),
+            ("delete", "namespaces", ""),
+            ("impersonate", "users", ""),
+        ],
+    )
+    def test_it_gives_nobody_more(self, may: Callable[..., bool], verb: str, resource: str, namespace: str) -> None:
+        assert not may(verb, resource, namespace)
+
+    def test_only_the_services_namespace_can_be_noted_on(self, may: Callable[..., bool]) -> None:
+        assert may("patch", "namespaces", "", name="platform")
+        assert not may("patch", "namespaces", "", name="kube-system")
 
 
 class TestPipelines:
