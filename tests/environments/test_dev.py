@@ -195,6 +195,7 @@ class TestOnCallInTheCluster:
             ("create", "serviceaccounts/token", "platform"),
             ("delete", "namespaces", ""),
             ("impersonate", "users", ""),
+            ("create", "pods/exec", "platform"),
         ],
     )
     def test_it_gives_nobody_more(self, may: Callable[..., bool], verb: str, resource: str, namespace: str) -> None:
