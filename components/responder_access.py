@@ -1,8 +1,9 @@
 """What the person on call may do in the cluster: look at everything but secrets, and mend what the runbooks mend.
 
 EKS leads the incident role into a group of Kubernetes, and the group has what is listed here. It cannot read a secret,
-run a program in a pod, bind a role, or change another namespace than the services'. Whoever may change a Deployment can run what they like as
-its pods' account: EKS's audit log has every change. Tests hold the lists to the commands of the runbooks.
+run a program in a pod, bind a role, or change another namespace than the services'. Whoever may change a Deployment can
+run what they like as its pods' account: EKS's audit log has every change. Tests hold the lists to the commands of the
+runbooks.
 """
 
 from __future__ import annotations
