@@ -147,7 +147,8 @@ def _start_node(layout: Layout, platform: parts.Platform) -> None:
     )
     for running in cluster.start_agents():
         running.save(layout.parts)
-    processes.start(platform.monitoring).save(layout.parts)
+    for loop in platform.loops:
+        processes.start(loop).save(layout.parts)
 
 
 def _images(layout: Layout) -> dict[str, str]:
