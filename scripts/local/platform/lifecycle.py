@@ -182,7 +182,7 @@ def running_images(layout: Layout) -> dict[str, str]:
 
 async def _running_images(kubeconfig: Path) -> dict[str, str]:
     async with Api(kubeconfig) as api:
-        found = {}
+        found: dict[str, str] = {}
         for service in SERVICES:
             path = f"/apis/apps/v1/namespaces/{status.NAMESPACE}/deployments/{service}-api"
             [container] = (await api.get(path))["spec"]["template"]["spec"]["containers"]

@@ -25,9 +25,9 @@ def rule(priority: str, action: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def forward(sticky: bool = True, **weights: int) -> dict[str, Any]:
+def forward(**weights: int) -> dict[str, Any]:
     groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
-    stickiness = {"Enabled": sticky, "DurationSeconds": 600}
+    stickiness = {"Enabled": True, "DurationSeconds": 600}
     return {"Type": "forward", "ForwardConfig": {"TargetGroups": groups, "TargetGroupStickinessConfig": stickiness}}
 
 
