@@ -25,7 +25,7 @@ from scripts.canary.route import Route
 from scripts.canary.verdict import Figures, Verdict, judge
 
 # Seconds, whatever the pace: pods start as fast as they do. A changed rule is there for everybody after a few.
-_CAPACITY, _SETTLES, _LOOK = 300.0, 10.0, 2.0
+_CAPACITY, SETTLES, _LOOK = 300.0, 5.0, 2.0
 _WHOLE = 1000
 Say = Callable[[str], None]
 
@@ -101,13 +101,15 @@ class Driver:
         self._say(f"taking the canary back: {why}")
         self._audit("taking back", why=why)
         self._route.stable_alone()
-        self._lease.end(why)
+        if self._lease.state():  # else somebody has said already why it ended
+            self._lease.end(why)
         self._clear()
         self._audit("taken back", why=why)
 
     def _after(self, why: str) -> tuple[Outcome, str]:
         """Somebody else has decided. Whoever ended the canary leaves its pods; whoever goes on with it needs them."""
-        if (now := self._lease.state()) and now.held:
+        now = self._lease.state()
+        if now and now.held and now.holder != self._state.holder:
             self._audit("left", why=why)
             return Outcome.LEFT, why
         self.take_back(why)
@@ -143,7 +145,7 @@ class Driver:
             if good or self._state.promoting:
                 self._audit("passed", number=number, reasons=judged.reasons)
                 return
-            if judged.verdict is Verdict.HOLD and passed >= deadline:
+            if judged.verdict is Verdict.HOLD and passed >= deadline and not self._state.paused:
                 raise Bad(f"nothing to judge by after {deadline:.0f} s: {'; '.join(judged.reasons)}")
 
     def _promote(self) -> None:
@@ -166,7 +168,7 @@ class Driver:
 
     def _clear(self) -> None:
         """The canary's pods, once the change of the rule is there for everybody."""
-        time.sleep(_SETTLES / min(self._state.pace, 2.0))
+        time.sleep(SETTLES)
         self._pods.delete()
 
     def _capacity(self, pods: int) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from components.canary_spec import CANARY, TRACKS, CanarySpec
+from components.canary_rollout import labelled
+from components.canary_spec import TRACKS, CanarySpec
 from runbooks._kit.target import Target
 from scripts.canary.verdict import Figures
 from scripts.oncall.prometheus import Prometheus
@@ -65,11 +66,9 @@ def _balancer(target: Target, rule: str, group: str, since: datetime, now: datet
 
 
 def _business(prometheus: Prometheus, spec: CanarySpec, track: str, seconds: int) -> dict[str, tuple[float, float]]:
-    component = "api-canary" if track == CANARY else "api"
-    labels = f'app_kubernetes_io_name="{spec.service}",app_kubernetes_io_component="{component}"'
     found = {}
     for each in spec.business:
-        by = labels if each.by_track else ""
+        by = labelled(spec, track) if each.by_track else ""
         bad, all_ = (prometheus.value(each.counted(which, by, seconds)) or 0.0 for which in (each.bad, each.all))
         found[each.name] = (bad, all_)
     return found

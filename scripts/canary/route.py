@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.canary import forward
-from components.canary_spec import CANARY, STABLE, TRACKS, CanarySpec, shares
+from components.canary_spec import STABLE, TRACKS, CanarySpec, shares
 
 
 class Route:
@@ -47,11 +47,6 @@ class Route:
         found = self._elb.describe_target_health(TargetGroupArn=self._known[track])["TargetHealthDescriptions"]
         states = [each["TargetHealth"]["State"] for each in found]
         return states.count("healthy"), len(states)
-
-    def unhealthy(self) -> int:
-        """How many targets of the canary are known to be ill."""
-        found = self._elb.describe_target_health(TargetGroupArn=self._known[CANARY])["TargetHealthDescriptions"]
-        return sum(each["TargetHealth"]["State"] == "unhealthy" for each in found)
 
     def _modify(self, action: dict[str, Any]) -> None:
         self._elb.modify_rule(RuleArn=self._known["rule"], Actions=[action])

@@ -70,7 +70,8 @@ def _slow(spec: CanarySpec, canary: Figures, stable: Figures) -> Iterator[str]:
     limits = spec.limits
     if canary.requests < limits.requests or canary.p99 is None or canary.p90 is None:
         return
-    if canary.p99 > limits.p99_seconds:
+    # When the stable release is as slow, it is not the canary's doing.
+    if canary.p99 > limits.p99_seconds >= (stable.p99 or 0.0):
         yield f"one in a hundred answers takes {canary.p99:.3f} s or more, above {limits.p99_seconds} s"
     if stable.p90 is not None and canary.p90 > limits.slower * stable.p90 and canary.p90 - stable.p90 > _NOISE:
         yield f"one in ten answers takes {canary.p90:.3f} s or more, with the stable release {stable.p90:.3f} s"

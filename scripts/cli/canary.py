@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -11,11 +12,12 @@ from typing import Annotated, Any
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from kubernetes.client import ApiException
 
 from components.canary_spec import Step
 from runbooks._kit.model import Refused
 from runbooks._kit.target import Target
-from scripts.canary.driver import Outcome, Say
+from scripts.canary.driver import SETTLES, Outcome, Say
 from scripts.canary.lease import State
 from scripts.canary.world import Release, World
 from scripts.cli import console
@@ -119,6 +121,7 @@ def abort(service: Service, environment: Environment = "local", local: Local = F
         if (state := lease.state()) and state.held:
             lease.end("a person aborted it")
         world.route.stable_alone()
+        time.sleep(SETTLES)
         world.pods.delete()
         _show(world, as_json)
 
@@ -216,7 +219,7 @@ def _explained() -> Iterator[None]:
         raise
     except (Refused, Busy) as error:
         console.fail(str(error), code=2)
-    except (BotoCoreError, CannotObtain, ClientError, Failed, RuntimeError, ValueError) as error:
+    except (ApiException, BotoCoreError, CannotObtain, ClientError, Failed, RuntimeError, ValueError) as error:
         console.fail(str(error))
     except KeyboardInterrupt:
         console.fail("interrupted", code=130)

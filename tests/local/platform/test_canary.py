@@ -108,7 +108,7 @@ class Platform:
             "            if message['type'] == 'http.response.start':\n"
             "                if slow:\n"
             "                    import asyncio\n"
-            "                    await asyncio.sleep(2 * (time.perf_counter() - began) + 0.1)\n"
+            "                    await asyncio.sleep(2 * (time.perf_counter() - began))\n"
             f"                message['headers'] = [*message['headers'], (b'x-version', b'{version}')]\n"
         )
         text = text.replace(sends, named + sends)
