@@ -27,6 +27,8 @@ from scripts.canary.verdict import Figures, Verdict, judge
 # Seconds, whatever the pace: pods start as fast as they do. A changed rule is there for everybody after a few.
 _CAPACITY, SETTLES, _LOOK = 300.0, 5.0, 2.0
 _WHOLE = 1000
+# What people may wish while it runs.
+_WISHES = {"pause": {"paused": True}, "resume": {"paused": False}, "promote": {"promoting": True}}
 Say = Callable[[str], None]
 
 
@@ -198,13 +200,9 @@ class Driver:
         """Wait for a moment, hear what people wish, and see that all is as it was left. Raises Lost and Bad."""
         time.sleep(_LOOK / min(self._state.pace, 2.0))
         self._check()
-        match self._lease.wished():
-            case "pause":
-                self._update(paused=True)
-            case "resume":
-                self._update(paused=False)
-            case "promote":
-                self._update(promoting=True)
+        if (wish := self._lease.wished()) in _WISHES:
+            self._update(**_WISHES[wish])
+            self._audit("told", wish=wish)
         if (now := self._route.weights()) != self._expected:
             raise Lost(f"the rule has weights {now}, not {dict(self._expected)}: {self._lease.text()}")
 
@@ -215,8 +213,6 @@ class Driver:
     def _update(self, **changes: Any) -> None:
         with self._guard:
             self._state = self._lease.hold(replace(self._state, **changes))
-        if changes.keys() & {"paused", "promoting"}:
-            self._audit("told", **changes)
 
     @contextmanager
     def _holding(self) -> Iterator[None]:
