@@ -12,7 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from runbooks._kit import Refused, Target
-from scripts.cli import console, image
+from scripts.cli import canary, console, image
 from scripts.cli.here import use_local
 from scripts.cli.update import AsJson, StackName, explained, opened
 from scripts.deployment import Deployment
@@ -114,6 +114,27 @@ def rollback(
     _bring(stack, release.images, local=_local, apply=apply, allowed=[], as_json=as_json)
 
 
+@app.command("canary")
+def canary_(images: image.ImagesFile, stack: StackName, apply: Apply = False, as_json: AsJson = False) -> None:
+    """Bring STACK to the images of a file service by service, each tried on a few visitors first, which promotes it.
+
+    The first that is taken back ends it. Exit 0 done, 1 failed, 2 refused, 3 taken back.
+    """
+    with _explained():
+        released = history(_target(stack).client("ssm"), stack)[0].images
+    found = {service: url.rsplit("@", 1) for service, url in image.read(images).items()}
+    new = {service: place for service, place in found.items() if released.get(service) != place[1]}
+    if not apply:
+        what = ", ".join(f"{service} {short(place[1])}" for service, place in new.items()) or "nothing"
+        console.out.print(f"{stack}: a canary of {what}; nothing was changed, --apply starts them", highlight=False)
+        return
+    for service, (repository, digest) in new.items():
+        canary.start(service, digest, environment=stack, as_json=as_json)
+        with _explained():
+            make: Any = boto3.client
+            registry.keep(make("ecr"), repository, digest)
+
+
 def _say(release: Release) -> None:
     images = ", ".join(f"{service} {short(digest)}" for service, digest in sorted(release.images.items()))
     console.err.print(f"back to release {release.number} of {release.at:%Y-%m-%d %H:%M}: {images}", highlight=False)
@@ -141,7 +162,8 @@ def _bring(
 
 def _deployment(stack: str, progress: console.Progress, *, local: bool) -> Deployment:
     if local:
-        return lifecycle.open_stack(Layout.default(), pulumi.obtain(progress.say))
+        layout = Layout.default()
+        return lifecycle.open_stack(layout, pulumi.obtain(progress.say), images=lifecycle.running_images(layout))
     return opened(stack, progress)
 
 
