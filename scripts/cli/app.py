@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from scripts.cli import bootstrap, doctor, environment, gameday, local, policy, runbook, simulate, status, update
+from scripts.cli import (
+    bootstrap,
+    doctor,
+    environment,
+    gameday,
+    local,
+    policy,
+    preview,
+    runbook,
+    simulate,
+    status,
+    update,
+)
 
 app = typer.Typer(
     name="eventctl", no_args_is_help=True, help="Run and operate the event platform.", pretty_exceptions_enable=False
@@ -19,6 +31,7 @@ def eventctl() -> None:
 app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")
 app.add_typer(runbook.app, name="runbook")
+app.add_typer(preview.app, name="preview")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)

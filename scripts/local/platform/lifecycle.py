@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -44,7 +45,7 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             if fresh:
                 _clear(layout, say)
             with ThreadPoolExecutor() as pool:
-                images = pool.submit(_images, layout)
+                images = pool.submit(build_images, layout)
                 if fresh:
                     start_parts(layout, say, done)
                 digests = images.result()
@@ -54,7 +55,7 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             # And a plan of it would say what making it says: that everything is new, and what a policy refuses.
             changes = stack.make(say) if fresh else stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
-            _push_images(layout, stack, digests)
+            push_images(layout, stack.client("ecr"), digests)
             _register_webhooks(layout)
         except BaseException as error:
             # What this run began is of no use half made; a failure of the program leaves the servers to be looked at.
@@ -72,7 +73,7 @@ def down(layout: Layout, say: Say) -> None:
 
 def rotate(layout: Layout, secret: str, say: Say) -> None:
     """Rotate one secret of the running platform. Raises NoPlatform, NotScheduled, Busy, and what a step raises."""
-    cloud = Addresses.load(Path(_record(layout).cloud))
+    cloud = Addresses.load(Path(record_of(layout).cloud))
     with layout.locked(), trusting(layout.authority.bundle):
         rotation.rotate_now(cloud.client, f"{parts.ENVIRONMENT}/{secret}", say)
 
@@ -86,7 +87,7 @@ def open_stack(
     lasting: bool = True,
 ) -> Stack:
     """The platform's stack, with the addresses of the running parts and the digests of ``images``."""
-    record = _record(layout)
+    record = record_of(layout)
     settings = {
         "outside.issuer": record.urls["issuer"],
         "outside.stripe_api": record.urls["stripe"],
@@ -150,7 +151,7 @@ def _start_node(layout: Layout, platform: parts.Platform) -> None:
     processes.start(platform.monitoring).save(layout.parts)
 
 
-def _images(layout: Layout) -> dict[str, str]:
+def build_images(layout: Layout) -> dict[str, str]:
     """Build each service's image: its own folder and what all share, so that one changes without the others."""
     shared = ("services/__init__.py", "services/contracts.py", "services/common", "services/setup")
     return {
@@ -159,9 +160,8 @@ def _images(layout: Layout) -> dict[str, str]:
     }
 
 
-def _push_images(layout: Layout, stack: Stack, digests: dict[str, str]) -> None:
+def push_images(layout: Layout, ecr: Any, digests: Mapping[str, str]) -> None:
     """Tell the registry of the images, so that it answers for them as ECR does after a push."""
-    ecr = stack.client("ecr")
     for service, digest in digests.items():
         with suppress(ecr.exceptions.ImageAlreadyExistsException):
             ecr.put_image(
@@ -174,7 +174,7 @@ def _push_images(layout: Layout, stack: Stack, digests: dict[str, str]) -> None:
 
 def _register_webhooks(layout: Layout) -> None:
     """Stripe and Novu are told where their events go: to the APIs of payment and notification, inside the cluster."""
-    record = _record(layout)
+    record = record_of(layout)
     stripe, novu = (
         {"url": f"{status.service_url(record, service)}/webhooks/{provider}", "secret": record.webhook_secret}
         for service, provider in (("payment", "stripe"), ("notification", "novu"))
@@ -183,7 +183,8 @@ def _register_webhooks(layout: Layout) -> None:
     httpx.post(f"{record.urls['novu']}/_local/webhook", json=novu).raise_for_status()
 
 
-def _record(layout: Layout) -> Record:
+def record_of(layout: Layout) -> Record:
+    """What `up` wrote down. Raises NoPlatform."""
     record = layout.record()
     if record is None:
         raise NoPlatform(f"there is no platform in {layout.folder}; start it with `make up`")
