@@ -52,6 +52,8 @@ class Secrets(pulumi.ComponentResource):
         self._context = context
         self._child = pulumi.ResourceOptions(parent=self)
         self._folder = folder.name if folder else context.environment
+        # A guest stays for days, and its logins go with it: no schedule would come round.
+        self._tags = {"Rotation": "external"} if folder else {}
         self._recovery_days = 0 if folder else _RECOVERY_DAYS[context.production]
         self.key_arn = (
             folder.key_arn if folder else encryption.key(name, context=context, purpose="Secrets", opts=self._child).arn
@@ -111,7 +113,7 @@ class Secrets(pulumi.ComponentResource):
             kms_key_id=self.key_arn,
             recovery_window_in_days=self._recovery_days,
             replicas=self._replicas,
-            tags=context.tags(name),
+            tags={**context.tags(name), **self._tags},
             opts=context.keep(self._child),
         )
         secretsmanager.SecretPolicy(
