@@ -11,6 +11,8 @@ from typing import Any
 from pulumi import automation
 from pulumi.automation import events
 
+from stacks.settings import PROJECT
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKS = ("policies/platform",)
 _LEVELS = Path("policies", "levels")
@@ -120,6 +122,12 @@ class Deployment:
         ours, others = levels(name, self._root), levels("default", self._root)
         # The engine takes one file of levels for each pack, or none at all.
         self._levels = [str(ours if place < len(PACKS) else others) for place in range(len(self._packs))]
+
+    def use_images(self, digests: Mapping[str, str]) -> None:
+        """Write into the stack file which image each of these services runs: what is planned and made next has it."""
+        for service, digest in digests.items():
+            key = f"{PROJECT}:services.{service}.image_digest"
+            self._stack.set_config(key, automation.ConfigValue(digest), path=True)
 
     def plan(self, say: Say) -> list[Step]:
         """Plan and judge; changes nothing. Returns every step but those that change nothing. Raises Failed."""
