@@ -13,6 +13,7 @@ from scripts.cli import (
     image,
     local,
     policy,
+    preview,
     pull_request,
     release,
     runbook,
@@ -38,6 +39,7 @@ app.add_typer(runbook.app, name="runbook")
 app.add_typer(image.app, name="image")
 app.add_typer(release.app, name="release")
 app.add_typer(pull_request.app, name="pull-request")
+app.add_typer(preview.app, name="preview")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)

@@ -6,8 +6,8 @@ import pytest
 
 from scripts.local.cloud import changes, coverage, plan, sdk, shapes
 from scripts.local.cloud.answers import same
-from scripts.local.cloud.aws import uses_store
 from scripts.local.cloud.backend import UNKNOWN, Change
+from scripts.local.cloud.plan import uses_store
 from scripts.local.cloud.services import rows
 from scripts.local.cloud.table import Call, Row
 

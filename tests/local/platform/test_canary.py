@@ -115,7 +115,7 @@ class Platform:
         text = text.replace(begins, f"{begins}        slow = False\n        {_BAD[version]}\n")
         file.write_text(text + _MORE)
         digest = images.build(folder, self.layout.images, Path(sys.executable), paths=paths)
-        lifecycle.push_image(self.layout, self.client("ecr"), "booking", digest)
+        lifecycle.push_images(self.layout, self.client("ecr"), {"booking": digest})
         return digest
 
     @contextmanager
