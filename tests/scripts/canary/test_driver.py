@@ -12,7 +12,6 @@ import pytest
 from moto import mock_aws
 
 from components.canary_spec import CANARY, STABLE, shares
-from scripts.canary import driver
 from scripts.canary.driver import Driver, Outcome
 from scripts.canary.lease import Lease, State
 from scripts.canary.verdict import Figures
@@ -98,7 +97,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setattr(driver.time, "sleep", lambda _: None)
+    monkeypatch.setattr("scripts.canary.driver.time.sleep", lambda _: None)
     with mock_aws():
         ssm = boto3.client("ssm", region_name="eu-west-3")
         ssm.put_parameter(Name=NAME, Value='{"ended": "never started"}', Type="String")
