@@ -25,7 +25,7 @@ from scripts.canary.route import Route
 from scripts.canary.verdict import Figures, Verdict, judge
 
 # Seconds, whatever the pace: pods start as fast as they do. A changed rule is there for everybody after a few.
-_CAPACITY, SETTLES, _LOOK = 300.0, 5.0, 2.0
+_CAPACITY, SETTLES, _LOOK = 300.0, 15.0, 2.0
 _WHOLE = 1000
 # What people may wish while it runs.
 _WISHES = {"pause": {"paused": True}, "resume": {"paused": False}, "promote": {"promoting": True}}
