@@ -18,10 +18,11 @@ import typer
 from scripts.cli import console
 from scripts.cli.here import use_local
 from scripts.deployment import Failed
+from scripts.github import open_requests as github
 from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout
 from scripts.local.platform.status import NotDeployed
-from scripts.previews import github, life, reaper
+from scripts.previews import life, reaper
 from scripts.previews.aws import Aws
 from scripts.previews.here import Here
 from scripts.previews.home import Home, NoHost, NotTakenBack
@@ -59,7 +60,14 @@ def up(
     keep: Annotated[bool, typer.Option("--keep", help="The reaper leaves it alone.")] = False,
     digests: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="JSON: service → image digest (default: the environment's)."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="What `eventctl image push --json` printed, or JSON: service → digest (default: the environment's).",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write Markdown here: what is said on a pull request.")
     ] = None,
     local: Local = False,
     as_json: AsJson = False,
@@ -79,20 +87,21 @@ def up(
     )
     with _home(host, local) as (home, progress):
         made = life.up(home, wanted, progress.say)
+    told = [
+        ["address", made.url],
+        ["booking's API", made.api],
+        ["stays until", "further notice" if keep else made.expires],
+        ["costs", f"{made.monthly:,.2f} USD a month, besides what it uses"],
+        ["logs", made.logs],
+        ["tried out", f"order {made.order}, ticket {made.ticket}"],
+    ]
+    if output:
+        rows = "".join(f"| {what} | {value} |\n" for what, value in told)
+        output.write_text(f"### Preview `{made.name}`\n\n| | |\n| --- | --- |\n{rows}")
     if as_json:
         console.as_json(asdict(made))
-        return
-    console.table(
-        ["preview", made.name],
-        [
-            ["address", made.url],
-            ["booking's API", made.api],
-            ["stays until", "further notice" if keep else made.expires],
-            ["costs", f"{made.monthly:,.2f} USD a month, besides what it uses"],
-            ["logs", made.logs],
-            ["tried out", f"order {made.order}, ticket {made.ticket}"],
-        ],
-    )
+    else:
+        console.table(["preview", made.name], told)
 
 
 @app.command("list")
@@ -185,7 +194,7 @@ def _open_requests(given: str | None) -> set[int] | None:
 def _digests(file: Path) -> dict[str, str]:
     try:
         found = json.loads(file.read_text())
-        return {service: str(found[service]) for service in SERVICES}
+        return {service: str(found[service]).rpartition("@")[2] for service in SERVICES}
     except (ValueError, KeyError, TypeError) as error:
         console.fail(
             f"--digests {file}: a JSON object with a digest for each of {', '.join(SERVICES)}: {error}", code=2
