@@ -146,7 +146,15 @@ class Platform:
         return {"EVENT_PLATFORM_STATE": state, "XDG_STATE_HOME": str(self.layout.folder / "audit")}
 
     def canary(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return eventctl("canary", arguments[0], "booking", "--local", *arguments[1:], **self.variables)
+        # A promotion is an update of the whole stack.
+        return subprocess.run(
+            [EVENTCTL, "canary", arguments[0], "booking", "--local", *arguments[1:]],
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE,
+            check=False,
+            env={**own_environment(), **self.variables},
+        )
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.canary("status", "--json").stdout)
