@@ -82,13 +82,17 @@ class Platform:
             kind = {"name": "Stalls", "price": 100, "currency": "eur", "capacity": 1_000_000}
             self.tickets = self._posted(organiser, f"/events/{event['id']}/ticket-types", kind)["id"]
 
-    def visitor(self, role: str) -> httpx.Client:
+    def signed_in(self, role: str) -> dict[str, str]:
+        """Headers of somebody new."""
         subject = {"sub": uuid.uuid4().hex, "roles": [role]}
         token = httpx.post(f"{self.record.urls['issuer']}/token", json=subject).json()["access_token"]
+        return {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
+
+    def visitor(self, role: str) -> httpx.Client:
         return httpx.Client(
             base_url=f"{self.record.urls['balancer']}/api/booking",
             verify=self._trust,
-            headers={"Authorization": f"Bearer {token}"},
+            headers=self.signed_in(role),
             timeout=30,
         )
 
@@ -124,8 +128,10 @@ class Platform:
                 while not over.wait(pause):
                     who.cookies.clear()
                     hold = {"ticketTypeId": self.tickets, "quantity": 1}
+                    # A buyer may hold a few places, and no more: each of these is another.
+                    headers = self.signed_in("attendee")
                     try:
-                        answer = who.post("/holds", json=hold, headers={"Idempotency-Key": uuid.uuid4().hex})
+                        answer = who.post("/holds", json=hold, headers=headers)
                     except httpx.HTTPError as error:
                         met.lost.append(repr(error))
                     else:
