@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.canary_spec import CANARY, STABLE, CanarySpec, error_rate, shares
+from components.canary_spec import CANARY, STABLE, Business, CanarySpec, error_rate, shares
 
 Object = dict[str, Any]
 # Where Argo hands a route over (argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi).
@@ -17,6 +17,9 @@ _PLUGIN = "argoproj-labs/gatewayAPI"
 # Measurements in a row that may fail, and those without data, before a canary is taken back or stopped.
 _FAILURES, _INCONCLUSIVE = 1, 3
 CHOSEN = "always"
+# The release that brings Prometheus (components/operators.py), as pods of other namespaces reach it.
+_PROMETHEUS = "http://kube-prometheus-stack-prometheus.kube-prometheus-stack:9090"
+_COMPONENT, _SECONDS = "app.kubernetes.io/component", 300
 
 
 def service(spec: CanarySpec, track: str) -> str:
@@ -40,6 +43,9 @@ def strategy(spec: CanarySpec, *, namespace: str) -> Object:
         "canary": {
             "stableService": service(spec, STABLE),
             "canaryService": service(spec, CANARY),
+            # By it what people came for is counted apart for each release.
+            "canaryMetadata": {"labels": {_COMPONENT: component(CANARY)}},
+            "stableMetadata": {"labels": {_COMPONENT: component(STABLE)}},
             "trafficRouting": {"plugins": {_PLUGIN: {"httpRoute": spec.service, "namespace": namespace}}},
             # The first pause is over before it is judged: there is data then.
             "analysis": {"templates": [{"templateName": spec.service}], "startingStep": 2},
@@ -73,6 +79,7 @@ def analysis_template(spec: CanarySpec, *, namespace: str, dimensions: Mapping[s
             "metrics": [
                 _metric("errors", limits.error_percent, error_rate(limits, dimensions)),
                 _metric("latency", limits.p99_seconds, slow),
+                *(_business_metric(spec, each) for each in spec.business),
             ]
         },
     }
@@ -89,6 +96,36 @@ def _metric(name: str, most: float, queries: list[Object]) -> Object:
         "failureCondition": f"{some} && any(result[0].Values, {{# > {most}}})",
         "provider": {"cloudWatch": {"interval": "5m", "metricDataQueries": [_query(each) for each in queries]}},
     }
+
+
+def _business_metric(spec: CanarySpec, business: Business) -> Object:
+    """By how many per cent the canary is worse; of what has no canary, how many per cent are bad at all."""
+
+    def share(track: str) -> str:
+        labels = labelled(spec, track) if business.by_track else ""
+        bad, of = (business.counted(which, labels, _SECONDS) for which in (business.bad, business.all))
+        return f"100 * ({bad} or vector(0)) / {of}"
+
+    query = f"{share(CANARY)} - ({share(STABLE)} or vector(0))" if business.by_track else share(CANARY)
+    return {
+        "name": business.name.replace(" ", "-"),
+        "interval": "1m",
+        "failureLimit": _FAILURES,
+        # Without any there is nothing to say of them: that is no fault of the canary.
+        "successCondition": f"len(result) == 0 || isNaN(result[0]) || result[0] <= {business.most_percent}",
+        "failureCondition": f"len(result) > 0 && result[0] > {business.most_percent}",
+        "provider": {"prometheus": {"address": _PROMETHEUS, "query": query}},
+    }
+
+
+def component(track: str) -> str:
+    """The label app.kubernetes.io/component of a track's pods."""
+    return "api" if track == STABLE else f"api-{track}"
+
+
+def labelled(spec: CanarySpec, track: str) -> str:
+    """How Prometheus tells the processes of a track."""
+    return f'app_kubernetes_io_name="{spec.service}",app_kubernetes_io_component="{component(track)}"'
 
 
 def _query(query: Object) -> Object:

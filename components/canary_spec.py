@@ -40,15 +40,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The worst that a canary may do for two minutes running, once it has ``requests`` a minute to be judged by."""
+    """The worst that a canary may do for two minutes running, once it has ``requests`` a minute to be judged by.
+
+    Whatever the limits, nine in ten of its answers may not take ``slower`` times as long as the stable release's.
+    """
 
     error_percent: float = 1.0
     p99_seconds: float = 1.5
+    slower: float = 2.0
     requests: int = 50
 
     def __post_init__(self) -> None:
         if not 0 < self.error_percent < 100:
             raise ValueError(f"error_percent is {self.error_percent}; it is above 0 and below 100: 1 is usual")
+        if self.slower <= 1:
+            raise ValueError(f"slower is {self.slower}; it is above 1: 2 is twice as slow as the stable release")
         if self.p99_seconds <= 0 or self.requests < 1:
             raise ValueError(
                 f"p99_seconds is {self.p99_seconds} and requests {self.requests}; both are above 0: without requests "
@@ -57,8 +63,37 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Business:
+    """What people came for, and whether they got it, as Prometheus counts it: ``bad`` of ``all`` of a counter's series,
+    both in the form of label matchers, in per cent.
+
+    ``most_percent`` is by how much a canary may be worse than the stable release. What is not ``by_track`` happens in
+    processes that have no canary: then it is the most that may be bad at all, while the canary runs.
+    """
+
+    name: str
+    counter: str
+    all: str
+    bad: str
+    most_percent: float
+    by_track: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most_percent < 100:
+            raise ValueError(f"{self.name}: most_percent is {self.most_percent}; it is above 0 and below 100")
+
+    def counted(self, which: str, labels: str, seconds: int) -> str:
+        """The query for how many there were in the last ``seconds``; ``labels`` choose the processes."""
+        matchers = ",".join(filter(None, (labels, which)))
+        return f"sum(increase({self.counter}{{{matchers}}}[{seconds}s]))"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySpec:
-    """``header: always`` and ``cookie=always`` lead to the canary, also while its share is nothing."""
+    """``header: always`` and ``cookie=always`` lead to the canary, also while its share is nothing.
+
+    A step without enough requests to be judged by waits; after ``deadline_seconds`` of it the canary is taken back.
+    """
 
     service: str
     port: int
@@ -70,6 +105,8 @@ class CanarySpec:
         Step(weight=500, seconds=600),
     )
     limits: Limits = Limits()
+    business: Sequence[Business] = ()
+    deadline_seconds: int = 1800
     header: str = "X-Canary"
     cookie: str = CANARY
     sticky_seconds: int = 600

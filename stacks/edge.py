@@ -11,7 +11,6 @@ import pulumi
 from components import aws_facts, pod
 from components.canary import Canary, CanaryArgs
 from components.canary_guard import CanaryGuard, CanaryGuardArgs
-from components.canary_spec import CanarySpec
 from components.certificate import Certificate, CertificateArgs
 from components.edge import Edge, EdgeArgs
 from components.firewall import Firewall, FirewallArgs
@@ -23,7 +22,7 @@ from components.static_site import StaticSite
 from stacks.applications import Applications
 from stacks.compute import Compute
 from stacks.foundation import Foundation
-from stacks.objectives import canary_limits
+from stacks.objectives import canary_spec
 from stacks.processes import PROCESSES, Entrypoint
 from stacks.settings import SERVICES, PlatformSettings, ServiceName
 from stacks.workloads import Workloads
@@ -172,7 +171,7 @@ def _canary(
     return Canary(
         f"{service}-canary",
         CanaryArgs(
-            spec=CanarySpec(service=service, port=pod.API_PORT, limits=canary_limits(service)),
+            spec=canary_spec(service),
             vpc_id=foundation.network.vpc_id,
             listener_arn=balancer.listener_arn,
             balancer_arn_suffix=balancer.arn_suffix,

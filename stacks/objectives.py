@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.canary_spec import Limits
+from components import pod
+from components.canary_spec import Business, CanarySpec, Limits
 from components.severity import Severity
 from components.slo import BURNS, Objective
 from stacks.settings import SERVICES, ServiceName
@@ -48,6 +49,34 @@ def canary_limits(service: ServiceName) -> Limits:
     """
     paging = max(rate for rate, _, _, severity in BURNS if severity is Severity.PAGE)
     return Limits(error_percent=round(100 * paging * (1 - _AVAILABLE), 2), p99_seconds=_WITHIN[service])
+
+
+# A booking that is refused is answered without an error: sold out looks like any other day.
+_BOOKINGS = Business(
+    name="bookings that are refused",
+    counter=f"{_REQUESTS}_count",
+    all='method="POST",route=~"/holds|/checkout"',
+    bad='method="POST",route=~"/holds|/checkout",status!~"2.."',
+    most_percent=10.0,
+)
+_SAGAS = Business(
+    name="orders that wait for a person",
+    counter="saga_commands_total",
+    all='command=~"booking.issue_tickets|booking.needs_operator",outcome="succeeded"',
+    bad='command="booking.needs_operator",outcome="succeeded"',
+    most_percent=5.0,
+    by_track=False,
+)
+_BUSINESS: Mapping[ServiceName, tuple[Business, ...]] = {
+    "booking": (_BOOKINGS, _SAGAS),
+    "payment": (_SAGAS,),
+    "notification": (),
+}
+
+
+def canary_spec(service: ServiceName) -> CanarySpec:
+    """How a release of ``service`` is tried on a few visitors, and what ends that."""
+    return CanarySpec(service=service, port=pod.API_PORT, limits=canary_limits(service), business=_BUSINESS[service])
 
 
 OBJECTIVES = (

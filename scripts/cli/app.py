@@ -6,6 +6,7 @@ import typer
 
 from scripts.cli import (
     bootstrap,
+    canary,
     doctor,
     environment,
     gameday,
@@ -29,6 +30,7 @@ def eventctl() -> None:
 
 
 app.add_typer(local.app, name="local")
+app.add_typer(canary.app, name="canary")
 app.add_typer(policy.app, name="policy")
 app.add_typer(runbook.app, name="runbook")
 app.add_typer(preview.app, name="preview")

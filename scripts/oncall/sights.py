@@ -56,7 +56,7 @@ class Screen:
         """Alarms of CloudWatch that ring, with whoever is at work on them."""
         pages = self._target.client("cloudwatch").get_paginator("describe_alarms")
         rings = 0
-        for page in pages.paginate(StateValue="ALARM"):
+        for page in pages.paginate(StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
             for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"]):
                 rings += 1
                 named = LEADS.search(alarm.get("AlarmDescription", ""))

@@ -36,7 +36,7 @@ def examine() -> list[Finding]:
         Finding("python", f"{sys.version.split()[0]} at {sys.executable}"),
         _engine(),
         _kubernetes(),
-        *(_program(name) for name in ("postgres", "redis-server", "rabbitmq-server", "etcd", "prometheus")),
+        *(_program(name) for name in ("postgres", "redis-server", "rabbitmq-server", "etcd", "prometheus", "haproxy")),
         _namespaces(),
         _disk(),
     ]

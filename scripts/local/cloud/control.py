@@ -2,6 +2,7 @@
 
 ``/faults``: arm, list and clear faults (``POST``, ``GET``, ``DELETE``). ``/orphans``: remove what was made for a stack
 and is not in the state that the caller sends (``POST``), or take everything made so far as recorded (``DELETE``).
+``/targets``: how the targets of a load balancer's group are (``PUT``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from scripts.local.cloud.balancers import Told
 from scripts.local.cloud.faults import Drift
 from scripts.local.cloud.journal import Journal, Known, Leftover
 from scripts.local.cloud.session import CloudError, Session
@@ -54,6 +56,11 @@ def control_app(session: Session, region: str, journal: Journal) -> Flask:
     @app.delete("/faults")
     def clear() -> tuple[str, int]:
         session.faults.clear()
+        return "", 204
+
+    @app.put("/targets")
+    def tell() -> tuple[str, int]:
+        Told.model_validate(request.get_json(force=True)).keep()
         return "", 204
 
     @app.post("/orphans")

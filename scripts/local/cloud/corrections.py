@@ -14,7 +14,7 @@ from moto.servicequotas.models import ServiceQuotasBackend
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from scripts.local.cloud import mutes
+from scripts.local.cloud import balancers, metrics, mutes
 
 # Services that sign by another name than policies know them by; moto takes the one for the other.
 _CALLED = {"monitoring": "cloudwatch"}
@@ -31,6 +31,8 @@ def apply() -> None:
     _a_deleted_backup_plan_frees_its_name()
     _its_services_are_listed_once()
     _ec2_has_a_quota_of_instances()
+    balancers.apply()
+    metrics.apply()
     mutes.apply()
 
 

@@ -17,7 +17,7 @@ NODE_GRACE = 20.0  # seconds; the agent gives pods five of them
 
 # What the loops beside the node may do. `external_secrets` syncs the objects of its API group to Secrets, and restarts
 # what reads them; `storage` makes the volumes that are claimed; `monitoring` reads what Prometheus is to do, and is
-# Prometheus when that looks for pods.
+# Prometheus when that looks for pods; `balancer` reads which pods stand behind which target group.
 _RULES: dict[str, list[Object]] = {
     "external-secrets": [
         {
@@ -58,6 +58,10 @@ _RULES: dict[str, list[Object]] = {
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    ],
+    "balancer": [
+        {"apiGroups": ["elbv2.k8s.aws"], "resources": ["targetgroupbindings"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["get", "list", "watch"]},
     ],
 }
 

@@ -104,6 +104,7 @@ class ControlPlane:
             "external-secrets": ("external-secrets", None),
             "storage": ("storage", None),
             "monitoring": ("monitoring", None),
+            "balancer": ("balancer", None),
             "controller-manager": ("system:kube-controller-manager", None),
             "scheduler": ("system:kube-scheduler", None),
         }

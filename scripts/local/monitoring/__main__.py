@@ -15,6 +15,7 @@ from scripts.local.cloud.data_plane import DataPlane
 from scripts.local.cloud.running import Addresses
 from scripts.local.kubernetes.loops import until_stopped
 from scripts.local.monitoring.alarms import Alarms
+from scripts.local.monitoring.events import Events
 from scripts.local.monitoring.measures import Measures
 from scripts.local.monitoring.operator import Operator
 
@@ -34,10 +35,13 @@ async def _judge(alarms: Alarms) -> None:
 
 async def _run(arguments: argparse.Namespace) -> None:
     cloud = Addresses.load(arguments.cloud / "cloud.json")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    # The functions that EventBridge calls make their clients themselves.
+    os.environ |= cloud.environment()
     client = lru_cache(cloud.client)
     measures = Measures(client, DataPlane.load(arguments.cloud / "data-plane.json"), Path(os.environ["SSL_CERT_FILE"]))
     operator = Operator(arguments.kubeconfig, arguments.folder, arguments.prometheus)
-    await asyncio.gather(operator.run(), _judge(Alarms(client, measures)))
+    await asyncio.gather(operator.run(), _judge(Alarms(client, measures, Events(client))))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ from services.common import database
 Dimensions = Mapping[str, str]
 Client = Callable[[str], Any]
 _GIB = 1024**3
+# Of the load balancer everything is in CloudWatch already (scripts/local/balancer/counts.py), a round old at most.
+_BALANCER, _FRESH = "AWS/ApplicationELB", timedelta(seconds=8)
+_COUNTED = frozenset(
+    {
+        *("RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "TargetResponseTime"),
+        *("HealthyHostCount", "UnHealthyHostCount"),
+    }
+)
 
 
 class Measures:
@@ -63,9 +71,26 @@ class Measures:
             timeout=5,
         )
 
-    def read(self, namespace: str, metric: str, dimensions: Dimensions) -> float | None:
+    def read(self, namespace: str, metric: str, dimensions: Dimensions, statistic: str) -> float | None:
         """The value now; None when the thing does not say. Raises KeyError for what is not measured here."""
+        if namespace == _BALANCER:
+            return self._counted(metric, dimensions, statistic)
         return SOURCES[namespace, metric](self, dimensions)
+
+    def _counted(self, metric: str, of: Dimensions, statistic: str) -> float | None:
+        """What the balancer told last, unless that was rounds ago: then there were no requests since."""
+        now = datetime.now(UTC)
+        query = {
+            "Namespace": _BALANCER,
+            "MetricName": metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in of.items()],
+        }
+        [found] = self._client("cloudwatch").get_metric_data(
+            MetricDataQueries=[{"Id": "m", "MetricStat": {"Metric": query, "Period": 1, "Stat": statistic}}],
+            StartTime=now - _FRESH,
+            EndTime=now + _FRESH,
+        )["MetricDataResults"]
+        return float(found["Values"][0]) if found["Values"] else None
 
     def messages_visible(self, of: Dimensions) -> float:
         sqs = self._client("sqs")
@@ -142,6 +167,11 @@ class Measures:
 
     def _broker(self, path: str) -> Any:
         return self._management.get(path).raise_for_status().json()
+
+
+def measured(namespace: str, metric: str) -> bool:
+    """Whether anything here can tell."""
+    return (namespace, metric) in SOURCES or (namespace == _BALANCER and metric in _COUNTED)
 
 
 SOURCES: Mapping[tuple[str, str], Callable[[Measures, Dimensions], float | None]] = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from scripts.local import processes, rotation
 from scripts.local.certificates import trusting
 from scripts.local.cloud.running import Addresses
 from scripts.local.kubernetes import images
+from scripts.local.kubernetes.api import Api
 from scripts.local.platform import parts, status
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.stack import Stack
@@ -55,7 +57,8 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             # And a plan of it would say what making it says: that everything is new, and what a policy refuses.
             changes = stack.make(say) if fresh else stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
-            push_images(layout, stack.client("ecr"), digests)
+            for service, digest in digests.items():
+                push_image(layout, stack.client("ecr"), service, digest)
             _register_webhooks(layout)
         except BaseException as error:
             # What this run began is of no use half made; a failure of the program leaves the servers to be looked at.
@@ -148,7 +151,8 @@ def _start_node(layout: Layout, platform: parts.Platform) -> None:
     )
     for running in cluster.start_agents():
         running.save(layout.parts)
-    processes.start(platform.monitoring).save(layout.parts)
+    for loop in platform.loops:
+        processes.start(loop).save(layout.parts)
 
 
 def build_images(layout: Layout) -> dict[str, str]:
@@ -160,16 +164,30 @@ def build_images(layout: Layout) -> dict[str, str]:
     }
 
 
-def push_images(layout: Layout, ecr: Any, digests: Mapping[str, str]) -> None:
-    """Tell the registry of the images, so that it answers for them as ECR does after a push."""
-    for service, digest in digests.items():
-        with suppress(ecr.exceptions.ImageAlreadyExistsException):
-            ecr.put_image(
-                repositoryName=f"{parts.ENVIRONMENT}/{service}",
-                imageManifest=images.manifest(layout.images, digest),
-                imageDigest=digest,
-                imageTag=f"build-{digest[7:19]}",
-            )
+def push_image(layout: Layout, ecr: Any, service: str, digest: str) -> None:
+    """Tell the registry of an image, so that it answers for it as ECR does after a push."""
+    with suppress(ecr.exceptions.ImageAlreadyExistsException):
+        ecr.put_image(
+            repositoryName=f"{parts.ENVIRONMENT}/{service}",
+            imageManifest=images.manifest(layout.images, digest),
+            imageDigest=digest,
+            imageTag=f"build-{digest[7:19]}",
+        )
+
+
+def running_images(layout: Layout) -> dict[str, str]:
+    """The digest that the API of each service runs now."""
+    return asyncio.run(_running_images(Path(record_of(layout).kubeconfig)))
+
+
+async def _running_images(kubeconfig: Path) -> dict[str, str]:
+    async with Api(kubeconfig) as api:
+        found: dict[str, str] = {}
+        for service in SERVICES:
+            path = f"/apis/apps/v1/namespaces/{status.NAMESPACE}/deployments/{service}-api"
+            [container] = (await api.get(path))["spec"]["template"]["spec"]["containers"]
+            found[service] = container["image"].rpartition("@")[2]
+        return found
 
 
 def _register_webhooks(layout: Layout) -> None:

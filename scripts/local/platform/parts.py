@@ -10,10 +10,12 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from scripts.deployment import ROOT
+from scripts.local.balancer import haproxy
 from scripts.local.cloud import data_plane, running
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
@@ -23,6 +25,7 @@ from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
 from scripts.toolchain import kubernetes
 from stacks.by_hand import SECRETS_SET_BY_HAND
+from stacks.settings import PROJECT
 
 REGION, ACCOUNT, ENVIRONMENT = "eu-west-3", "123456789012", "local"
 
@@ -41,12 +44,12 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Platform:
     """Everything that is started before the program runs. ``parts`` depend on nothing; the cluster follows them, and
-    ``monitoring`` looks at all.
+    ``loops`` look at all.
     """
 
     parts: list[Part]
     cluster: Cluster
-    monitoring: Server
+    loops: list[Server]
     record: Record
 
 
@@ -60,6 +63,7 @@ def plan(layout: Layout, block: str) -> Platform:
     plane.prepare()
 
     prometheus = monitoring.create(layout.folder / "prometheus", f"{block}.0.13")
+    balancer, place = haproxy.create(layout.folder / "balancer", f"{block}.0.14", authority, _names())
     stripe = _stand_in(layout, "stripe", f"{block}.0.20", "Stripe (stand-in)", "--state", "stripe.json")
     novu = _stand_in(layout, "novu", f"{block}.0.21", "Novu (stand-in)")
     issuer = _stand_in(layout, "issuer", f"{block}.0.22", "OIDC issuer (stand-in)", "--key", "issuer.json")
@@ -110,20 +114,31 @@ def plan(layout: Layout, block: str) -> Platform:
         novu,
         issuer,
         Part(prometheus.server, prometheus.ready, "Prometheus", prometheus.url),
+        Part(balancer, lambda: listening(place.host, place.port), "HAProxy", f"https://{place.host}:{place.port}"),
         Part(cloud, ready.exists, "AWS (simulated)", ""),
     ]
     return Platform(
         parts=started,
-        monitoring=Server(
-            name="monitoring",
-            command=[
-                *(sys.executable, "-m", "scripts.local.monitoring", "--cloud", str(cloud_folder)),
-                *("--kubeconfig", str(plane.kubeconfig("monitoring")), "--folder", str(prometheus.folder)),
-                *("--prometheus", prometheus.url),
-            ],
-            log=layout.folder / "monitoring" / "monitoring.log",
-            env={"SSL_CERT_FILE": str(authority.bundle)},
-        ),
+        loops=[
+            Server(
+                name="monitoring",
+                command=[
+                    *(sys.executable, "-m", "scripts.local.monitoring", "--cloud", str(cloud_folder)),
+                    *("--kubeconfig", str(plane.kubeconfig("monitoring")), "--folder", str(prometheus.folder)),
+                    *("--prometheus", prometheus.url),
+                ],
+                log=layout.folder / "monitoring" / "monitoring.log",
+                env={"SSL_CERT_FILE": str(authority.bundle)},
+            ),
+            Server(
+                name="balancer-controller",
+                command=[
+                    *(sys.executable, "-m", "scripts.local.balancer", "--cloud", str(ready)),
+                    *("--kubeconfig", str(plane.kubeconfig("balancer")), "--folder", str(place.folder)),
+                ],
+                log=layout.folder / "balancer" / "balancer-controller.log",
+            ),
+        ],
         cluster=Cluster(plane=plane, images=layout.images, region=REGION, ca_bundle=authority.bundle),
         record=Record(
             code=code(),
@@ -137,6 +152,7 @@ def plan(layout: Layout, block: str) -> Platform:
                 "external-secrets": "external-secrets (stand-in)",
                 "storage": "storage driver (stand-in)",
                 "monitoring": "alarms and Prometheus' operator (stand-in)",
+                "balancer-controller": "AWS's load balancer and its controller (stand-in)",
             },
         ),
     )
@@ -159,6 +175,13 @@ def _stand_in(layout: Layout, name: str, host: str, kind: str, option: str = "",
         log=layout.folder / name / f"{name}.log",
     )
     return Part(server, lambda: listening(host, port), kind, f"http://{host}:{port}")
+
+
+def _names() -> list[str]:
+    """The domain of the stack, and one more label: that of a preview."""
+    stack = yaml.safe_load((ROOT / f"Pulumi.{ENVIRONMENT}.yaml").read_text())["config"]
+    domain = stack[f"{PROJECT}:edge"]["domain"]
+    return [domain, f"*.{domain}"]
 
 
 def _signing_key() -> str:

@@ -12,6 +12,7 @@ PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
     "etcd": "etcd-server",
     "prometheus": "prometheus",
+    "haproxy": "haproxy",
     "unshare": "util-linux",
 }
 
@@ -27,6 +28,7 @@ def find(program: str) -> Path:
     folders = {
         "postgres": sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True),
         "rabbitmq-server": [Path("/usr/lib/rabbitmq/bin")],
+        "haproxy": [Path("/usr/sbin")],
     }.get(program, [])
     for folder in folders:
         if (folder / program).exists():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from components.canary_rollout import analysis_template, http_route, strategy
-from components.canary_spec import CanarySpec, Step
+from components.canary_spec import Step
 from scripts.local.kubernetes import crds
 from scripts.local.kubernetes.api import ApiError
+from stacks.objectives import canary_spec
 from tests.local.kubernetes.conftest import Namespace, World
 
-SPEC = CanarySpec(service="booking", port=8080, steps=(Step(weight=10, seconds=60), Step(weight=500, seconds=600)))
+SPEC = replace(canary_spec("booking"), steps=(Step(weight=10, seconds=60), Step(weight=500, seconds=600)))
 PLURALS = {"Rollout": "rollouts", "AnalysisTemplate": "analysistemplates", "HTTPRoute": "httproutes",
            "TargetGroupBinding": "targetgroupbindings"}  # fmt: skip
 

@@ -11,9 +11,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from components.canary_guard import fired
+from components.canary_spec import Limits, error_rate
+from components.functions import canary_rollback
 from runbooks._kit.silence import silent
-from scripts.local.cloud import mutes
+from scripts.local.cloud import metrics, mutes
 from scripts.local.monitoring.alarms import ALARM, NOT_MEASURED, OK, UNKNOWN, Alarms, judge
+from scripts.local.monitoring.events import Events
+from scripts.local.monitoring.expressions import evaluate, holds
 from scripts.local.monitoring.measures import Measures
 
 REGION = "eu-west-3"
@@ -57,13 +62,14 @@ class Scripted(Measures):
 
     def __init__(self) -> None:
         self.value: float | None = 0.0
+        self.by_metric: dict[str, float | None] = {}
         self.fails = False
         self.next_round(datetime.now(UTC))
 
-    def read(self, namespace: str, metric: str, dimensions: Any) -> float | None:
+    def read(self, namespace: str, metric: str, dimensions: Any, statistic: str) -> float | None:
         if self.fails:
             raise ConnectionRefusedError("nobody listens")
-        return self.value
+        return self.by_metric.get(metric, self.value)
 
 
 class World:
@@ -71,7 +77,7 @@ class World:
 
     def __init__(self) -> None:
         self.measures = Scripted()
-        self.alarms = Alarms(self.client, self.measures)
+        self.alarms = Alarms(self.client, self.measures, Events(self.client))
         self.topic = self.client("sns").create_topic(Name="page")["TopicArn"]
         self.box = self.client("sqs").create_queue(QueueName="box")["QueueUrl"]
         self.client("sns").subscribe(
@@ -114,6 +120,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     mutes.apply()
+    metrics.apply()
     with mock_aws():
         yield World()
 
@@ -157,3 +164,115 @@ def test_an_alarm_that_nothing_here_can_judge_says_so(world: World) -> None:
     world.put("age", "ApproximateAgeOfOldestMessage")
     world.rounds(9, 9, 9)
     assert world.state("age") == (UNKNOWN, NOT_MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("values", "result"),
+    [
+        ({"requests": 100.0, "errors": 3.0}, 3.0),
+        ({"requests": 100.0, "errors": None}, 0.0),
+        ({"requests": 49.0, "errors": 49.0}, None),
+        ({"requests": None, "errors": None}, None),
+    ],
+)
+def test_the_canarys_rate_of_errors_is_computed_as_cloudwatch_would(
+    values: dict[str, float | None], result: float | None
+) -> None:
+    [rate] = [each["expression"] for each in error_rate(Limits(requests=50), {}) if "expression" in each]
+    assert evaluate(rate, values) == result
+
+
+@pytest.mark.parametrize(
+    ("rule", "result"),
+    [
+        ('ALARM("bad") OR ALARM("good")', True),
+        ('ALARM("good") OR ALARM("not there")', False),
+        ('ALARM("bad") AND NOT OK("good")', False),
+        ('ALARM("arn:aws:cloudwatch:eu-west-3:123456789012:alarm:bad") AND OK("good")', True),
+    ],
+)
+def test_a_composite_alarm_follows_its_rule(rule: str, result: bool) -> None:
+    assert holds(rule, {"bad": ALARM, "good": OK}) is result
+
+
+@pytest.mark.parametrize("text", ["ANOMALY_DETECTION_BAND(m)", "__import__('os')", "1 +", "other"])
+def test_math_that_is_not_known_here_is_refused_and_never_run(text: str) -> None:
+    with pytest.raises(ValueError, match="is not understood here"):
+        evaluate(text, {"m": 1.0})
+
+
+def test_an_alarm_over_several_metrics_rings_and_the_composite_alarm_over_it(world: World) -> None:
+    queries: Any = error_rate(Limits(requests=50), {"TargetGroup": "canary"})
+    told = [
+        {"Id": each["id"], "ReturnData": each["return_data"]}
+        | (
+            {"Expression": each["expression"]}
+            if "expression" in each
+            else {
+                "MetricStat": {
+                    "Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": each["metric"]["metric_name"]},
+                    "Period": 60,
+                    "Stat": "Sum",
+                }
+            }
+        )
+        for each in queries
+    ]
+    settings = alarm(EvaluationPeriods=2, DatapointsToAlarm=2, Threshold=1.0)
+    world.client("cloudwatch").put_metric_alarm(AlarmName="errors", Metrics=told, **settings)
+    world.client("cloudwatch").put_composite_alarm(AlarmName="any", AlarmRule='ALARM("errors")')
+    world.measures.by_metric = {"RequestCount": 100.0, "HTTPCode_Target_5XX_Count": 5.0}
+    world.rounds(0)
+    states = [_composite(world)]
+    world.rounds(0)
+    states.append(_composite(world))
+    world.measures.by_metric["HTTPCode_Target_5XX_Count"] = None
+    world.rounds(0)
+    states.append(_composite(world))
+    assert states == [OK, ALARM, OK]
+
+
+def _composite(world: World) -> str:
+    found = world.client("cloudwatch").describe_alarms(AlarmNames=["any"], AlarmTypes=["CompositeAlarm"])
+    return str(found["CompositeAlarms"][0]["StateValue"])
+
+
+def test_an_alarm_and_each_minute_call_the_function_that_takes_canaries_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(canary_rollback, "handler", lambda event, _: called.append(event["why"]))
+    role = world.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    function = world.client("lambda").create_function(
+        FunctionName="rollback",
+        Runtime="python3.13",
+        Role=role,
+        Handler="components.functions.canary_rollback.handler",
+        Code={"ZipFile": b"x"},
+    )["FunctionArn"]
+    arn = world.client("cloudwatch").describe_alarms(AlarmNames=["parked"])["MetricAlarms"][0]["AlarmArn"]
+    events = world.client("events")
+    for why, when in (("alarm", {"EventPattern": fired(arn)}), ("lease", {"ScheduleExpression": "rate(2 minutes)"})):
+        events.put_rule(Name=why, **when)
+        target = {"Id": "1", "Arn": function, "Input": json.dumps({"why": why, "canaries": []})}
+        events.put_targets(Rule=why, Targets=[target])
+    world.rounds(0, 0, 2, 2)
+    assert called == ["lease", "alarm", "lease"]
+
+
+def test_percentiles_and_sums_of_values_with_counts_are_cloudwatchs(world: World) -> None:
+    cloudwatch, now = world.client("cloudwatch"), datetime.now(UTC)
+    one = {"MetricName": "Time", "Values": [0.1, 0.2, 3.0], "Counts": [90.0, 9.0, 1.0], "Timestamp": now}
+    cloudwatch.put_metric_data(Namespace="test", MetricData=[one])
+    queries = [
+        {
+            "Id": f"m{number}",
+            "MetricStat": {"Metric": {"Namespace": "test", "MetricName": "Time"}, "Period": 60, "Stat": stat},
+        }
+        for number, stat in enumerate(("p50", "p99", "p99.9", "Sum", "SampleCount"))
+    ]
+    found = cloudwatch.get_metric_data(
+        MetricDataQueries=queries, StartTime=now - timedelta(seconds=30), EndTime=now + timedelta(seconds=30)
+    )["MetricDataResults"]
+    values = [each["Values"][0] for each in found]
+    assert values == [0.1, 0.2, 3.0, pytest.approx(13.8), 100.0]

@@ -99,6 +99,18 @@ def _conditions(scope: Scope) -> Any:
     return found
 
 
+def _transforms(scope: Scope) -> Any:
+    """Blocks of the provider's, with the list that ELBv2 has in each."""
+    names = {"url-rewrite": "urlRewriteConfig", "host-header-rewrite": "hostHeaderRewriteConfig"}
+    found = []
+    for each in scope["transforms"] or []:
+        name = names[each["type"]]
+        rewrite = each[name]["rewrite"]
+        config = {"Rewrites": [{"Regex": rewrite["regex"], "Replace": rewrite["replace"]}]}
+        found.append({"Type": each["type"], name[0].upper() + name[1:]: config})
+    return found or None
+
+
 def _protected(scope: Scope) -> None:
     if scope.get("enableDeletionProtection"):
         raise Refused(
@@ -278,8 +290,12 @@ def _rows(package: str) -> Iterator[Row]:
         service="elbv2",
         create=Call(
             "create_rule",
-            {"Actions": lambda s: _actions(s, "actions", "create_rule", "Actions"), "Conditions": _conditions},
-            uses=("actions", "conditions"),
+            {
+                "Actions": lambda s: _actions(s, "actions", "create_rule", "Actions"),
+                "Conditions": _conditions,
+                "Transforms": _transforms,
+            },
+            uses=("actions", "conditions", "transforms"),
         ),
         id="Rules[0].RuleArn",
         read=by("describe_rules", {"RuleArns": ["id"]}),
@@ -291,8 +307,9 @@ def _rows(package: str) -> Iterator[Row]:
                     "RuleArn": "id",
                     "Actions": lambda s: _actions(s, "actions", "modify_rule", "Actions"),
                     "Conditions": _conditions,
+                    "Transforms": _transforms,
                 },
-                when=("actions", "conditions"),
+                when=("actions", "conditions", "transforms"),
                 auto=False,
             ),
             Call(
@@ -304,9 +321,8 @@ def _rows(package: str) -> Iterator[Row]:
         ),
         delete=by("delete_rule", {"RuleArn": "id"}),
         names={"arn": "RuleArn"},
-        outputs={"actions": lambda s, _: None, "conditions": lambda s, _: None},
+        outputs={name: lambda s, _: None for name in ("actions", "conditions", "transforms")},
         replaces=("listenerArn",),
-        mutable=("transforms",),
         checks=(_weights,),
         name=None,
     )

@@ -1,0 +1,1 @@
+"""The driver of canaries, apart from any traffic."""
