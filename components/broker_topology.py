@@ -38,27 +38,27 @@ class Subscription:
             raise ValueError(f"queue {self.queue!r} of {self.service} has no topics; it would never get a message")
 
 
-def definitions(publishers: Sequence[str], subscriptions: Sequence[Subscription]) -> dict[str, Any]:
+def definitions(publishers: Sequence[str], subscriptions: Sequence[Subscription], host: str = VHOST) -> dict[str, Any]:
     """The document, in the form of RabbitMQ's own definitions, without users: their passwords are secrets.
 
-    Raises ValueError when two subscriptions name one queue.
+    All of it is in the virtual host called ``host``. Raises ValueError when two subscriptions name one queue.
     """
     queues = [subscription.queue for subscription in subscriptions]
     if twice := sorted({queue for queue in queues if queues.count(queue) > 1}):
         raise ValueError(f"queues {', '.join(twice)} belong to two subscriptions; each consumer has a queue of its own")
     return {
-        "vhosts": [{"name": VHOST, "default_queue_type": "quorum"}],
-        "exchanges": [_exchange(EVENTS, "topic"), _exchange(DEAD_LETTERS, "direct")],
-        "queues": [_queue(name) for queue in queues for name in (queue, dead(queue))],
+        "vhosts": [{"name": host, "default_queue_type": "quorum"}],
+        "exchanges": [_exchange(host, EVENTS, "topic"), _exchange(host, DEAD_LETTERS, "direct")],
+        "queues": [_queue(host, name) for queue in queues for name in (queue, dead(queue))],
         "bindings": [
-            *(_binding(EVENTS, each.queue, topic) for each in subscriptions for topic in each.topics),
-            *(_binding(DEAD_LETTERS, dead(queue), queue) for queue in queues),
+            *(_binding(host, EVENTS, each.queue, topic) for each in subscriptions for topic in each.topics),
+            *(_binding(host, DEAD_LETTERS, dead(queue), queue) for queue in queues),
         ],
-        "policies": [policy for queue in queues for policy in _policies(queue)],
+        "policies": [policy for queue in queues for policy in _policies(host, queue)],
         "permissions": [
             {
                 "user": service,
-                "vhost": VHOST,
+                "vhost": host,
                 "configure": "^$",
                 "write": f"^{re.escape(EVENTS)}$" if service in publishers else "^$",
                 "read": _any_of(each.queue for each in subscriptions if each.service == service),
@@ -77,24 +77,24 @@ def _any_of(names: Any) -> str:
     return f"^({'|'.join(re.escape(name) for name in names)})$"
 
 
-def _exchange(name: str, kind: str) -> dict[str, Any]:
-    return {"name": name, "vhost": VHOST, "type": kind, "durable": True, "auto_delete": False, "arguments": {}}
+def _exchange(host: str, name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "vhost": host, "type": kind, "durable": True, "auto_delete": False, "arguments": {}}
 
 
-def _queue(name: str) -> dict[str, Any]:
+def _queue(host: str, name: str) -> dict[str, Any]:
     return {
         "name": name,
-        "vhost": VHOST,
+        "vhost": host,
         "durable": True,
         "auto_delete": False,
         "arguments": {"x-queue-type": "quorum"},
     }
 
 
-def _binding(source: str, queue: str, key: str) -> dict[str, Any]:
+def _binding(host: str, source: str, queue: str, key: str) -> dict[str, Any]:
     return {
         "source": source,
-        "vhost": VHOST,
+        "vhost": host,
         "destination": queue,
         "destination_type": "queue",
         "routing_key": key,
@@ -102,7 +102,7 @@ def _binding(source: str, queue: str, key: str) -> dict[str, Any]:
     }
 
 
-def _policies(queue: str) -> list[dict[str, Any]]:
+def _policies(host: str, queue: str) -> list[dict[str, Any]]:
     limits: Mapping[str, Mapping[str, Any]] = {
         queue: {
             "delivery-limit": DELIVERY_LIMIT,
@@ -124,7 +124,7 @@ def _policies(queue: str) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "vhost": VHOST,
+            "vhost": host,
             "pattern": f"^{re.escape(name)}$",
             "apply-to": "queues",
             "priority": 10,

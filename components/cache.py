@@ -25,7 +25,7 @@ ENGINE = "valkey"
 _LOGS = ("slow-log", "engine-log")
 _USER = "platform"
 # Everything but what can stop or empty the server.
-_COMMANDS = "on ~* &* +@all -@dangerous"
+_COMMANDS = "+@all -@dangerous"
 
 
 class Purpose(StrEnum):
@@ -56,6 +56,11 @@ class CacheArgs:
             raise ValueError(f"nodes is {self.nodes}; a replication group has 1 to 6: set cache.nodes")
 
 
+def limited(prefix: str) -> str:
+    """The access string of a user who sees no key but those that begin with ``prefix``, and hears no channel."""
+    return f"on ~{prefix}* resetchannels {_COMMANDS}"
+
+
 class Cache(pulumi.ComponentResource):
     """An ElastiCache replication group that speaks TLS, and its one user."""
 
@@ -63,6 +68,10 @@ class Cache(pulumi.ComponentResource):
     """{username, password, host, port}"""
     user_id: pulumi.Output[str]
     """The ElastiCache user whose password rotates."""
+    user_group_id: pulumi.Output[str]
+    """Who may log in: others add users of their own."""
+    address: pulumi.Output[str]
+    port: pulumi.Output[str]
 
     def __init__(
         self,
@@ -88,7 +97,7 @@ class Cache(pulumi.ComponentResource):
         )
         version = aws_facts.VALKEY.version(args.version).wanted
         password = generated_password(name, child)
-        users = self._users(name, password, context, child)
+        self._users(name, password, context, child)
         replicas = elasticache.ReplicationGroup(
             name,
             description=f"{args.purpose.name.lower()} cache",
@@ -110,7 +119,7 @@ class Cache(pulumi.ComponentResource):
                 name, subnet_ids=list(args.subnet_ids), tags=context.tags(name), opts=child
             ).name,
             security_group_ids=[group.id],
-            user_group_ids=[users.user_group_id],
+            user_group_ids=[self.user_group_id],
             at_rest_encryption_enabled=True,
             kms_key_id=key.arn,
             transit_encryption_enabled=True,
@@ -125,13 +134,15 @@ class Cache(pulumi.ComponentResource):
             tags=context.tags(name),
             opts=context.keep(child),
         )
+        self.address = replicas.primary_endpoint_address
+        self.port = replicas.port.apply(lambda port: str(port or PORT))
         self.secret = secrets.keep(
             f"{name}-credentials",
             {
                 "username": _USER,
                 "password": password,
-                "host": replicas.primary_endpoint_address,
-                "port": replicas.port.apply(lambda port: str(port or PORT)),
+                "host": self.address,
+                "port": self.port,
                 # ElastiCache's name of the user, by which rotation changes it.
                 "user_id": self.user_id,
             },
@@ -194,26 +205,25 @@ class Cache(pulumi.ComponentResource):
             destination=group.name, destination_type="cloudwatch-logs", log_format="json", log_type=kind
         )
 
-    def _users(
-        self, name: str, password: pulumi.Output[str], context: Context, child: pulumi.ResourceOptions
-    ) -> elasticache.UserGroup:
+    def _users(self, name: str, password: pulumi.Output[str], context: Context, child: pulumi.ResourceOptions) -> None:
         user = elasticache.User(
             name,
             user_id=f"{context.environment}-{name}",
             user_name=_USER,
             engine=ENGINE,
-            access_string=_COMMANDS,
+            access_string=f"on ~* &* {_COMMANDS}",
             authentication_mode=elasticache.UserAuthenticationModeArgs(type="password", passwords=[password]),
             tags=context.tags(name),
             # Rotation gives the user its next password; the next `up` must not bring the first one back.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["authenticationMode"]),
         )
         self.user_id = user.user_id
-        return elasticache.UserGroup(
+        self.user_group_id = elasticache.UserGroup(
             name,
             user_group_id=f"{context.environment}-{name}",
             engine=ENGINE,
             user_ids=[user.user_id],
             tags=context.tags(name),
-            opts=child,
-        )
+            # Previews add users of their own; the next `up` must not take them out.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["userIds"]),
+        ).user_group_id

@@ -1,7 +1,8 @@
 """Certificates of one name in several Regions, proved by DNS once and renewed by ACM while the record is there.
 
 The record is the same for every certificate of a name in an account (ACM User Guide, "DNS validation"), so it is made
-once. It refuses a name that is no host name, and a wildcard: whoever holds that key could speak for every host.
+once. It refuses a name that is no host name, and a wildcard: whoever holds that key could speak for every host. Where
+previews are guests (``guests``), the hosts right below the name are theirs, and the certificate is for these, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class CertificateArgs:
     domain: str
     zone_id: pulumi.Input[str]
     regions: Sequence[tuple[str | None, Context]]
+    guests: bool = False
 
     def __post_init__(self) -> None:
         check_host(self.domain)
@@ -43,6 +45,11 @@ def check_host(domain: str) -> None:
             f"domain is {domain!r}; it must be the name of one host in small letters, without a wildcard, like "
             "tickets.example.com: set edge.domain"
         )
+
+
+def hosts(domain: str, guests: bool) -> list[str]:
+    """``domain``, and with ``guests`` every host right below it."""
+    return [domain, f"*.{domain}"] if guests else [domain]
 
 
 class Certificate(pulumi.ComponentResource):
@@ -63,6 +70,8 @@ class Certificate(pulumi.ComponentResource):
             certificate = acm.Certificate(
                 place,
                 domain_name=args.domain,
+                # Proved by the same record as the name itself.
+                subject_alternative_names=hosts(args.domain, args.guests)[1:] or None,
                 validation_method="DNS",
                 key_algorithm="EC_prime256v1",
                 region=region,

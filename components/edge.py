@@ -14,6 +14,7 @@ by turning the 403 or 404 of any origin into index.html: a service's refusal sta
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from pulumi_aws import cloudfront, route53
 
 from components import aws_facts, edge_logs, edge_policies
 from components.alarm import alarm
-from components.certificate import check_host
+from components.certificate import check_host, hosts
 from components.context import Context
 from components.edge_behaviours import APPLICATION, behaviours, failover
 from components.severity import Severity
@@ -38,7 +39,7 @@ _PATIENCE, _KEEPALIVE = 30, 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeArgs:
-    """``connects`` are other hosts that pages call, such as the issuer of logins."""
+    """``connects`` are other hosts that pages call, such as the issuer of logins; ``guests`` lets hosts below in."""
 
     domain: str
     zone_id: pulumi.Input[str]
@@ -50,6 +51,7 @@ class EdgeArgs:
     shared_paths: Sequence[str]
     identity_paths: Sequence[str]
     connects: Sequence[str]
+    guests: bool = False
 
     def __post_init__(self) -> None:
         check_host(self.domain)
@@ -94,7 +96,7 @@ class Edge(pulumi.ComponentResource):
             name,
             enabled=True,
             comment=f"{context.environment}: {args.domain}",
-            aliases=[args.domain],
+            aliases=hosts(args.domain, args.guests),
             http_version="http2and3",
             is_ipv6_enabled=True,
             # Europe and North America: most buyers are near, the others are served from there.
@@ -117,11 +119,11 @@ class Edge(pulumi.ComponentResource):
         self.domain_name = distribution.domain_name
         site.serve_to(distribution.arn)
         self.log_group_name = edge_logs.make(f"{name}-log", distribution.arn, context=context, opts=self._child)
-        for kind in ("A", "AAAA"):
+        for host, kind in itertools.product(hosts(args.domain, args.guests), ("A", "AAAA")):
             route53.Record(
-                f"{name}-{kind.lower()}",
+                f"{name}-{kind.lower()}" if host == args.domain else f"{name}-guests-{kind.lower()}",
                 zone_id=args.zone_id,
-                name=args.domain,
+                name=host,
                 type=kind,
                 aliases=[
                     {

@@ -114,7 +114,7 @@ def make(name: str, connects: Sequence[str], *, context: Context, opts: pulumi.R
         parameters_in_cache_key_and_forwarded_to_origin=_typed(
             {
                 **key,
-                "headers_config": {"header_behavior": "whitelist", "headers": {"items": ["Accept-Language"]}},
+                "headers_config": {"header_behavior": "whitelist", "headers": {"items": ["Accept-Language", "Host"]}},
                 "query_strings_config": {"query_string_behavior": "all"},
             }
         ),

@@ -20,6 +20,7 @@ from components import encryption, iam
 from components.alarm import alarm
 from components.context import Context
 from components.function_package import package
+from components.severity import Severity
 
 Statements = pulumi.Output[list[dict[str, Any]]]
 
@@ -52,6 +53,7 @@ class FunctionArgs:
     layers: Sequence[pulumi.Input[str]] = ()
     subnet_ids: Sequence[pulumi.Input[str]] = ()
     security_group_ids: Sequence[pulumi.Input[str]] = ()
+    severity: Severity = Severity.PAGE
 
     def __post_init__(self) -> None:
         for path in self.files.values():
@@ -245,5 +247,6 @@ class Function(pulumi.ComponentResource):
                 statistic="Maximum" if namespace == "AWS/SQS" else "Sum",
                 above=0,
                 periods=1,
+                severity=self._args.severity,
                 opts=self._child,
             )

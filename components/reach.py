@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -38,8 +39,8 @@ _ANYWHERE = (Port.HTTPS, Port.SMTP)
 class Surroundings:
     """Where the data tier is, and from where load balancers call."""
 
-    data_cidrs: Sequence[str]
-    balancer_cidrs: Sequence[str]
+    data_cidrs: pulumi.Input[Sequence[str]]
+    balancer_cidrs: pulumi.Input[Sequence[str]]
 
 
 def allow(
@@ -65,16 +66,14 @@ def allow(
     ]
     if data:
         egress.append(
-            net.NetworkPolicyEgressRuleArgs(
-                to=[_block(cidr) for cidr in surroundings.data_cidrs], ports=[tcp(port) for port in data]
-            )
+            net.NetworkPolicyEgressRuleArgs(to=_blocks(surroundings.data_cidrs), ports=[tcp(port) for port in data])
         )
     if anywhere:
         egress.append(
             net.NetworkPolicyEgressRuleArgs(to=[_block("0.0.0.0/0", _METADATA)], ports=[tcp(port) for port in anywhere])
         )
-    sources = [*(_block(cidr) for cidr in surroundings.balancer_cidrs), *(pods(caller) for caller in callers)]
-    ingress = [net.NetworkPolicyIngressRuleArgs(from_=sources, ports=[tcp(serves)])] if serves and sources else []
+    sources = _blocks(surroundings.balancer_cidrs, *(pods(caller) for caller in callers))
+    ingress = [net.NetworkPolicyIngressRuleArgs(from_=sources, ports=[tcp(serves)])] if serves and sources != [] else []
     if among:
         ingress.append(net.NetworkPolicyIngressRuleArgs(from_=[pods(labels)], ports=[tcp(port) for port in among]))
     return net.NetworkPolicy(
@@ -105,6 +104,13 @@ def pods(labels: Mapping[str, str], namespace: str | None = None) -> k8s.network
             else None
         ),
     )
+
+
+def _blocks(cidrs: pulumi.Input[Sequence[str]], *others: Any) -> Any:
+    """Peers: blocks of addresses, which another stack may tell, and ``others``."""
+    if isinstance(cidrs, pulumi.Output):
+        return cidrs.apply(lambda known: [*(_block(cidr) for cidr in known), *others])
+    return [*(_block(cidr) for cidr in cast("Sequence[str]", cidrs)), *others]
 
 
 def _block(cidr: str, *but: str) -> k8s.networking.v1.NetworkPolicyPeerArgs:

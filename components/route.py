@@ -1,4 +1,4 @@
-"""A way from the load balancer to software of others on the cluster: some paths, and nothing but them.
+"""A way from the load balancer to software on the cluster: some paths, of one host if need be, and nothing but them.
 
 What is not named stays inside: of Keycloak, the world sees the pages on which people sign in, and not its
 administration. It refuses a path that would lead everything there.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_aws import lb
 
 from components import pod
+from components.canary import without_prefix
 from components.context import Context
 
 # A rule has five values at most in all its conditions (Application Load Balancer Guide, "Quotas").
@@ -22,7 +24,10 @@ _MOST_PATHS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteArgs:
-    """``service`` is the Kubernetes Service, ``alive`` a path that answers 200 when it can be used."""
+    """``service`` is the Kubernetes Service, ``alive`` a path that answers 200 when it can be used.
+
+    With ``host``, requests for it alone; ``prefix`` is taken off a path before a pod sees it.
+    """
 
     paths: Sequence[str]
     priority: int
@@ -32,6 +37,8 @@ class RouteArgs:
     namespace: pulumi.Input[str]
     vpc_id: pulumi.Input[str]
     listener_arn: pulumi.Input[str]
+    host: pulumi.Input[str] | None = None
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.paths) <= _MOST_PATHS:
@@ -68,11 +75,8 @@ class Route(pulumi.ComponentResource):
             name,
             listener_arn=args.listener_arn,
             priority=args.priority,
-            conditions=[
-                lb.ListenerRuleConditionArgs(
-                    path_pattern=lb.ListenerRuleConditionPathPatternArgs(values=list(args.paths))
-                )
-            ],
+            conditions=_conditions(args),
+            transforms=_typed(without_prefix(args.prefix)) if args.prefix else None,
             actions=[lb.ListenerRuleActionArgs(type="forward", target_group_arn=group.arn)],
             tags=tags,
             opts=child,
@@ -90,3 +94,15 @@ class Route(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({})
+
+
+def _conditions(args: RouteArgs) -> Any:
+    found: list[dict[str, Any]] = [{"path_pattern": {"values": list(args.paths)}}]
+    if args.host is not None:
+        found.append({"host_header": {"values": [args.host]}})
+    return _typed(found)
+
+
+def _typed(value: Any) -> Any:
+    """The SDK has a dictionary type for each condition and transform."""
+    return value

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pulumi_aws import cloudwatch, kms, sfn, sqs
+from pulumi_aws import cloudwatch, sfn, sqs
 from pulumi_aws import iam as aws_iam
 
 from components import encryption, iam, saga_definition
@@ -36,18 +36,22 @@ class Saga(pulumi.ComponentResource):
     """What starts executions: always the version that is live, whatever is being deployed."""
     queue_urls: dict[str, pulumi.Output[str]]
     dead_letter_urls: dict[str, pulumi.Output[str]]
+    key_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        context: Context,
+        shared_key: pulumi.Output[str] | None = None,
+        watched: bool = True,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """``shared_key`` is that of the environment whose guest it is; one that is not ``watched`` has no alarms."""
         super().__init__("platform:saga:Saga", name, None, opts)
-        self._name, self._context = name, context
+        self._name, self._context, self._watched = name, context, watched
         self._child = pulumi.ResourceOptions(parent=self)
-        self._key = encryption.key(
-            name,
-            context=context,
-            purpose="Saga commands and executions",
-            services=(f"logs.{context.region}.amazonaws.com", "states.amazonaws.com"),
-            opts=self._child,
-        )
+        self.key_arn = shared_key or self._own_key()
         self.dead_letter_urls = {}
         self._queues = {
             service: self._queue(service) for service in (*saga_definition.SERVICES, saga_definition.OPERATOR)
@@ -56,13 +60,23 @@ class Saga(pulumi.ComponentResource):
         machine = self._state_machine()
         self.state_machine_arn = machine.arn
         self.alias_arn = self._alias(machine).arn
-        self._alarms(machine)
+        if watched:
+            self._alarms(machine)
         self.register_outputs({"state_machine_arn": self.state_machine_arn})
+
+    def _own_key(self) -> pulumi.Output[str]:
+        return encryption.key(
+            self._name,
+            context=self._context,
+            purpose="Saga commands and executions",
+            services=(f"logs.{self._context.region}.amazonaws.com", "states.amazonaws.com"),
+            opts=self._child,
+        ).arn
 
     def work(self, service: str) -> pulumi.Output[list[dict[str, Any]]]:
         """What a worker of ``service`` may do: take its commands and answer them."""
         receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
-        return pulumi.Output.all(self._queues[service].arn, self.state_machine_arn, self._key.arn).apply(
+        return pulumi.Output.all(self._queues[service].arn, self.state_machine_arn, self.key_arn).apply(
             lambda arns: [
                 iam.allow(receive, (arns[0],)),
                 iam.allow(_ANSWERS, (arns[1],)),
@@ -82,30 +96,31 @@ class Saga(pulumi.ComponentResource):
                 iam.allow(("kms:Decrypt", "kms:GenerateDataKey"), (key,)),
             ]
 
-        return pulumi.Output.all(self.state_machine_arn, self.alias_arn, self._key.arn).apply(statements)
+        return pulumi.Output.all(self.state_machine_arn, self.alias_arn, self.key_arn).apply(statements)
 
     def _queue(self, service: str) -> sqs.Queue:
         name = f"{self._name}-{service}"
         made, dead = queue(
             name,
-            key_arn=self._key.arn,
+            key_arn=self.key_arn,
             visibility=_VISIBILITY,
             deliveries=_DELIVERIES,
             tags=self._context.tags(self._name),
             opts=self._child,
         )
-        alarm(
-            f"{name}-dead-letters",
-            context=self._context,
-            says=f"A command for {service} could not be worked on.",
-            runbook="dead_letter_redrive",
-            namespace="AWS/SQS",
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": dead.name},
-            above=0,
-            periods=1,
-            opts=self._child,
-        )
+        if self._watched:
+            alarm(
+                f"{name}-dead-letters",
+                context=self._context,
+                says=f"A command for {service} could not be worked on.",
+                runbook="dead_letter_redrive",
+                namespace="AWS/SQS",
+                metric="ApproximateNumberOfMessagesVisible",
+                dimensions={"QueueName": dead.name},
+                above=0,
+                periods=1,
+                opts=self._child,
+            )
         self.dead_letter_urls[service] = dead.url
         return made
 
@@ -115,7 +130,7 @@ class Saga(pulumi.ComponentResource):
             name,
             # Step Functions delivers to groups with this prefix without touching the account's resource policies.
             name=f"/aws/vendedlogs/states/{context.environment}-{name}",
-            kms_key_id=self._key.arn,
+            kms_key_id=self.key_arn,
             retention_in_days=context.log_retention_days,
             tags=context.tags(name),
             opts=child,
@@ -129,7 +144,7 @@ class Saga(pulumi.ComponentResource):
         policy = aws_iam.RolePolicy(
             name,
             role=role.id,
-            policy=pulumi.Output.all(queues=[made.arn for made in self._queues.values()], key=self._key.arn).apply(
+            policy=pulumi.Output.all(queues=[made.arn for made in self._queues.values()], key=self.key_arn).apply(
                 lambda known: execution_policy(known["queues"], known["key"])
             ),
             opts=child,
@@ -149,7 +164,7 @@ class Saga(pulumi.ComponentResource):
                 log_destination=pulumi.Output.format("{0}:*", logs.arn),
             ),
             tracing_configuration=sfn.StateMachineTracingConfigurationArgs(enabled=True),
-            encryption_configuration=_encrypted(self._key),
+            encryption_configuration=_encrypted(self.key_arn),
             tags=context.tags(name),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
@@ -238,7 +253,7 @@ def execution_policy(queue_arns: Sequence[str], key_arn: str) -> str:
     )
 
 
-def _encrypted(key: kms.Key) -> sfn.StateMachineEncryptionConfigurationArgs:
+def _encrypted(key: pulumi.Input[str]) -> sfn.StateMachineEncryptionConfigurationArgs:
     return sfn.StateMachineEncryptionConfigurationArgs(
-        type="CUSTOMER_MANAGED_KMS_KEY", kms_key_id=key.arn, kms_data_key_reuse_period_seconds=300
+        type="CUSTOMER_MANAGED_KMS_KEY", kms_key_id=key, kms_data_key_reuse_period_seconds=300
     )

@@ -7,6 +7,7 @@ in (an API key of a provider): its value never passes through Pulumi, and a chan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_random as random
@@ -25,17 +26,38 @@ def generated_password(name: str, opts: pulumi.ResourceOptions) -> pulumi.Output
     return random.RandomPassword(name, length=_PASSWORD_LENGTH, special=False, opts=opts).result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A part of another environment's secrets: below ``name``, under that one's key, gone at once when deleted."""
+
+    name: str
+    key_arn: pulumi.Output[str]
+
+
 class Secrets(pulumi.ComponentResource):
     """The key and the rules under which an environment keeps its secrets."""
 
     key_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, *, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        context: Context,
+        folder: Folder | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """With ``folder`` the secrets are a guest's, and have no key of their own."""
         super().__init__("platform:secrets:Secrets", name, None, opts)
         self._context = context
         self._child = pulumi.ResourceOptions(parent=self)
-        self._key = encryption.key(name, context=context, purpose="Secrets", opts=self._child)
-        self.key_arn = self._key.arn
+        self._folder = folder.name if folder else context.environment
+        # A guest stays for days, and its logins go with it: no schedule would come round.
+        self._tags = {"Rotation": "external"} if folder else {}
+        self._recovery_days = 0 if folder else _RECOVERY_DAYS[context.production]
+        self.key_arn = (
+            folder.key_arn if folder else encryption.key(name, context=context, purpose="Secrets", opts=self._child).arn
+        )
         # Without its secrets a restored environment opens nothing.
         self._replicas = (
             [
@@ -86,12 +108,12 @@ class Secrets(pulumi.ComponentResource):
         secret = secretsmanager.Secret(
             name,
             # People, external-secrets and runbooks refer to it by name.
-            name=f"{context.environment}/{name}",
+            name=f"{self._folder}/{name}",
             description=about,
-            kms_key_id=self._key.arn,
-            recovery_window_in_days=_RECOVERY_DAYS[context.production],
+            kms_key_id=self.key_arn,
+            recovery_window_in_days=self._recovery_days,
             replicas=self._replicas,
-            tags=context.tags(name),
+            tags={**context.tags(name), **self._tags},
             opts=context.keep(self._child),
         )
         secretsmanager.SecretPolicy(

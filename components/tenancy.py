@@ -41,7 +41,10 @@ class Namespace(pulumi.ComponentResource):
 
     name: pulumi.Output[str]
 
-    def __init__(self, name: str, quota: Quota, *, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, quota: Quota, *, priorities: bool = True, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """``priorities`` are the cluster's: its first namespace makes them, the others use them."""
         super().__init__("platform:workload:Namespace", name, None, opts)
         self._child = child = pulumi.ResourceOptions(parent=self)
         namespace = k8s.core.v1.Namespace(
@@ -53,7 +56,7 @@ class Namespace(pulumi.ComponentResource):
             opts=child,
         )
         self.name = namespace.metadata.name.apply(lambda found: found or name)
-        for role, (value, about) in _PRIORITIES.items():
+        for role, (value, about) in _PRIORITIES.items() if priorities else ():
             k8s.scheduling.v1.PriorityClass(
                 role,
                 metadata=k8s.meta.v1.ObjectMetaArgs(name=role),

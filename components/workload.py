@@ -70,6 +70,9 @@ class WorkloadArgs:
 class Workload(pulumi.ComponentResource):
     """A service: role, secrets, migration, Deployments, and the Service of its API."""
 
+    migrated: k8s.batch.v1.Job
+    """Done when the schema is that of the image."""
+
     def __init__(
         self,
         name: str,
@@ -84,8 +87,8 @@ class Workload(pulumi.ComponentResource):
         self._image = pulumi.Output.concat(args.repository_url, "@", args.image_digest)
         account = self._identity()
         secret = self._secret(name, args.secrets)
-        migrated = self._migrate(account)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[secret, migrated])
+        self.migrated = self._migrate(account)
+        after = pulumi.ResourceOptions(parent=self, depends_on=[secret, self.migrated])
         for process in args.processes:
             self._deployment(process, account, after)
         self.register_outputs({})

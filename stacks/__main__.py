@@ -1,4 +1,4 @@
-"""The Pulumi program: read the stack's configuration, build its environment, export its contract."""
+"""The Pulumi program: read the stack's configuration, build its environment or preview, export its contract."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import gc
 import pulumi
 from pulumi.runtime import get_config_env
 
-from stacks import environment
-from stacks.settings import from_config
+from stacks import environment, preview
+from stacks.settings import from_config, preview_from_config
 
 # Whatever the program makes it keeps until it ends, seconds later: looking for garbage took a quarter of its time.
 gc.disable()
-stack = pulumi.get_stack()
-settings = from_config(get_config_env(), f"Pulumi.{stack}.yaml")
-made = environment.build(settings, region=pulumi.Config("aws").require("region"))
-for name, value in made.exported().items():
+config, source = get_config_env(), f"Pulumi.{pulumi.get_stack()}.yaml"
+region = pulumi.Config("aws").require("region")
+guest = preview_from_config(config, source)
+made = (
+    preview.build(guest, region=region)
+    if guest
+    else environment.build(from_config(config, source), region=region).exported()
+)
+for name, value in made.items():
     pulumi.export(name, value)

@@ -35,8 +35,10 @@ SHARED = (f"{API}/booking/events/*",)
 # proxy", "Exposed path recommendations").
 IDENTITY = ("/realms/*", "/resources/*")
 _IDENTITY_PRIORITY = 50
-# Rules of the balancer: ten places for each service, so that a new one moves none.
+# Rules of the balancer: ten places for each service, so that a new one moves none. The environment's rules look at
+# paths alone, so those of previews, which look at the host, too, come before them.
 _FIRST, _PLACES = 100, 10
+GUESTS = range(1, _IDENTITY_PRIORITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,18 @@ def build(
 ) -> WayIn:
     """Everything between a visitor and a pod; ``callers`` is the prefix list of CloudFront's addresses."""
     here, domain = foundation.context, settings.edge.domain
+    # Each preview has a host of its own right below the environment's.
+    guests = not settings.production
     abroad = OnCall("on-call-global", context=here, region=aws_facts.CLOUDFRONT_REGION)
     there = replace(here, alarm_topics=abroad.topic_arns)
     zone = HostedZone("names", domain, context=here)
     certificate = Certificate(
         "certificate",
         CertificateArgs(
-            domain=domain, zone_id=zone.zone_id, regions=((aws_facts.CLOUDFRONT_REGION, there), (None, here))
+            domain=domain,
+            zone_id=zone.zone_id,
+            regions=((aws_facts.CLOUDFRONT_REGION, there), (None, here)),
+            guests=guests,
         ),
         context=here,
     )
@@ -105,6 +112,7 @@ def build(
             shared_paths=SHARED,
             identity_paths=IDENTITY,
             connects=(f"{issuer.scheme}://{issuer.netloc}",),
+            guests=guests,
         ),
         site=site,
         context=there,

@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from components.context import Context
 from components.operations_record import OperationsRecord
-from stacks import applications, compute, data, edge, foundation, governance, observation, workloads
+from stacks import accounts, applications, compute, data, edge, foundation, governance, observation, tenancy, workloads
 from stacks.outputs import Outputs
 from stacks.settings import PlatformSettings
 
@@ -18,22 +18,9 @@ _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 
 def build(settings: PlatformSettings, *, region: str) -> Outputs:
     """Make the environment that ``settings`` describe; returns its outputs."""
-    provider = aws.Provider(
-        "aws",
-        region=region,
-        default_tags=aws.ProviderDefaultTagsArgs(
-            tags={
-                "Environment": settings.environment,
-                "Owner": settings.owner,
-                "CostCenter": settings.cost_center,
-                "ManagedBy": "pulumi",
-                "Project": pulumi.get_project(),
-            }
-        ),
+    provider = accounts.provider(
+        region, environment=settings.environment, owner=settings.owner, cost_center=settings.cost_center
     )
-    # Whatever a component makes of AWS uses this provider; nothing may fall back to an untagged default. Said of the
-    # outermost alone, for all else inherits it: asked back by the engine of each resource, it is a tenth of a preview.
-    pulumi.runtime.register_stack_transformation(lambda args: _with_provider(args, provider))
     invoke = pulumi.InvokeOutputOptions(provider=provider)
     context = Context(
         environment=settings.environment,
@@ -106,17 +93,7 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
             for name, canary in way_in.canaries.items()
         },
         canary_rollback_function=way_in.guard.function_name,
+        tenancy=None if settings.production else tenancy.offer(settings, base, stores, services, way_in),
     )
     OperationsRecord("operations", outputs.operations(), context=context)
     return outputs
-
-
-def _with_provider(
-    args: pulumi.ResourceTransformationArgs, provider: aws.Provider
-) -> pulumi.ResourceTransformationResult | None:
-    if args.opts.parent is not None or args.opts.provider is not None:
-        return None
-    if isinstance(args.resource, pulumi.CustomResource) and not args.type_.startswith("aws:"):
-        return None
-    inherited = pulumi.ResourceOptions(providers=[provider])
-    return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, inherited))

@@ -108,6 +108,8 @@ class Outputs:
     """By service: the listener rule, the lease's parameter, and the stable and canary target groups."""
     canary_rollback_function: Text
     """The function that takes canaries back."""
+    tenancy: Mapping[str, Any] | None
+    """What previews need to know to be guests here (stacks/tenancy.py); production has none."""
 
     def operations(self) -> dict[str, Any]:
         """What runbooks need, by the same names: components/operations_record.py keeps it where they find it."""

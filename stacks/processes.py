@@ -38,6 +38,8 @@ WORKER = Entrypoint("worker", (_DATABASE, _HTTPS), by="commands")
 # One message after the other in the order of its table: a second relay only waits for the first one's locks.
 RELAY = Entrypoint("relay", (_DATABASE, _BROKER))
 MIGRATE = Entrypoint("migrate", (_DATABASE,))
+# Something to buy, for a preview.
+SEED = Entrypoint("seed", (_DATABASE,))
 WORKFLOWS = Entrypoint("sync_workflows", (_HTTPS,), options=("--apply",))
 PROCESSES: Mapping[ServiceName, tuple[Entrypoint, ...]] = {
     "booking": (

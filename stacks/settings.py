@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from components import addresses, aws_facts, realm
+from components import addresses, aws_facts, preview_names, realm
 from components.broker import Deployment
 from components.certificate import check_host
 from components.firewall import FirewallArgs
 from components.firewall_rules import Profile
 from components.network import Nat
 
-PROJECT = "event-platform"
+PROJECT, PREVIEW = "event-platform", "preview"
 ServiceName = Literal["booking", "payment", "notification"]
 SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
 # Software of others with a database of its own.
 OwnerName = Literal["identity", "analytics"]
 OWNERS: tuple[OwnerName, ...] = get_args(OwnerName)
+_ENVIRONMENT = r"^[a-z][a-z0-9-]{1,14}$"
 # AWS Regions have three zones or more where we run; two is the least that survives the loss of one.
 Zones = Annotated[tuple[str, ...], Field(min_length=2, max_length=4)]
 Count = Annotated[int, Field(ge=1, le=100)]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class InvalidSettings(ValueError):
@@ -246,7 +248,7 @@ class EdgeSettings(Settings):
 
 
 class PlatformSettings(Settings):
-    environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,14}$")]
+    environment: Annotated[str, Field(pattern=_ENVIRONMENT)]
     production: bool
     protected: bool
     recovery_region: str
@@ -338,16 +340,37 @@ class PlatformSettings(Settings):
             yield days >= 7, f"{path}.backup_days is {days}, it needs 7"
 
 
+class PreviewSettings(Settings):
+    """A preview: what the stack of a pull request says (``event-platform:preview``), and nothing of an environment.
+
+    ``host`` is the environment whose guest it is, ``place`` which of the guests' places at its balancer; ``images`` are
+    digests by service.
+    """
+
+    name: Annotated[str, AfterValidator(preview_names.check)]
+    host: Annotated[str, Field(pattern=_ENVIRONMENT)]
+    place: Annotated[int, Field(ge=0)]
+    images: dict[ServiceName, str]
+
+    @model_validator(mode="after")
+    def _every_service(self) -> Self:
+        if missing := sorted(set(SERVICES) - set(self.images)):
+            raise ValueError(f"images lacks {', '.join(missing)}; a preview runs all of {', '.join(SERVICES)}")
+        return self
+
+
 def from_mapping(values: Mapping[str, Any], source: str) -> PlatformSettings:
     """Settings from ``{key: value}``, as in the config of a stack file without the project's prefix.
 
     Raises InvalidSettings, naming ``source`` and, for each mistake, its path, its value and what is allowed.
     """
-    try:
-        return PlatformSettings.model_validate(dict(values))
-    except ValidationError as error:
-        mistakes = "\n".join(f"- {_explain(item)}" for item in error.errors(include_url=False))
-        raise InvalidSettings(f"{source} cannot be used:\n{mistakes}") from error
+    return _validated(PlatformSettings, values, source)
+
+
+def preview_from_config(config: Mapping[str, str], source: str) -> PreviewSettings | None:
+    """What Pulumi's configuration says of a preview; None when it is an environment's. Raises InvalidSettings."""
+    key = f"{PROJECT}:{PREVIEW}"
+    return _validated(PreviewSettings, _decode(config[key]), source, PREVIEW) if key in config else None
 
 
 def from_config(config: Mapping[str, str], source: str) -> PlatformSettings:
@@ -367,6 +390,14 @@ def from_file(text: str, source: str) -> PlatformSettings:
     )
 
 
+def _validated(model: type[Model], values: Mapping[str, Any], source: str, *within: str) -> Model:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        mistakes = "\n".join(f"- {_explain(item, within)}" for item in error.errors(include_url=False))
+        raise InvalidSettings(f"{source} cannot be used:\n{mistakes}") from error
+
+
 def _decode(value: str) -> Any:
     try:
         return json.loads(value)
@@ -374,12 +405,12 @@ def _decode(value: str) -> Any:
         return value
 
 
-def _explain(error: Any) -> str:
-    location = [str(part) for part in error["loc"]]
+def _explain(error: Any, within: Sequence[str]) -> str:
+    location = [*within, *(str(part) for part in error["loc"])]
     path = f"{PROJECT}:{'.'.join(location)}" if location else PROJECT
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        known = _keys(location[:-1])
+        known = sorted(PreviewSettings.model_fields) if within else _keys(location[:-1])
         close = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}"
         return f"{path} is not a setting; {hint}"

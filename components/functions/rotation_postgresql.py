@@ -45,7 +45,7 @@ class PostgreSQL:
                 database.run(f"GRANT {identifier(first)} TO {identifier(role)}")
 
     def try_out(self, pending: Secret) -> None:
-        with _connection(pending, pending["username"], pending["password"]) as database:
+        with connection(pending, pending["username"], pending["password"]) as database:
             database.run("SELECT 1")
 
     @contextmanager
@@ -53,7 +53,7 @@ class PostgreSQL:
         found = self._secrets.get_secret_value(SecretId=secret["owner"])
         owner = json.loads(found["SecretString"])
         address = {**secret, "host": secret.get("instance", secret["host"])}
-        with _connection(address, owner["username"], owner["password"]) as database:
+        with connection(address, owner["username"], owner["password"]) as database:
             yield database
 
 
@@ -66,8 +66,9 @@ def _trust() -> ssl.SSLContext:
 
 
 @contextmanager
-def _connection(address: Secret, user: str, password: str) -> Iterator[pg8000.native.Connection]:
-    connection = pg8000.native.Connection(
+def connection(address: Secret, user: str, password: str) -> Iterator[pg8000.native.Connection]:
+    """A session over TLS at ``address`` {host, port, database}, closed at the end."""
+    made = pg8000.native.Connection(
         user,
         host=address["host"],
         port=int(address["port"]),
@@ -77,9 +78,9 @@ def _connection(address: Secret, user: str, password: str) -> Iterator[pg8000.na
         timeout=_CONNECT_SECONDS,
     )
     try:
-        yield connection
+        yield made
     finally:
-        connection.close()
+        made.close()
 
 
 def handler(event: dict[str, Any], _context: object) -> None:

@@ -38,16 +38,16 @@ class RabbitMQ:
         if "administrator" in current:
             self._grant_other(current, pending)
         elif not _admits(pending):
-            _call(current, "PUT", _user(pending), {"password": pending["password"], "tags": "administrator"})
+            call(current, "PUT", _user(pending), {"password": pending["password"], "tags": "administrator"})
 
     def _grant_other(self, current: Secret, pending: Secret) -> None:
         found = self._secrets.get_secret_value(SecretId=current["administrator"])
         administrator = {**current, **_login(json.loads(found["SecretString"]))}
-        _call(administrator, "PUT", _user(pending), {"password": pending["password"], "tags": ""})
-        for permission in _call(administrator, "GET", f"{_user(current)}/permissions"):
+        call(administrator, "PUT", _user(pending), {"password": pending["password"], "tags": ""})
+        for permission in call(administrator, "GET", f"{_user(current)}/permissions"):
             rights = {key: permission[key] for key in ("configure", "write", "read")}
             path = f"permissions/{quote(permission['vhost'], safe='')}/{quote(pending['username'], safe='')}"
-            _call(administrator, "PUT", path, rights)
+            call(administrator, "PUT", path, rights)
 
     def try_out(self, pending: Secret) -> None:
         if not _admits(pending):
@@ -65,13 +65,14 @@ def _user(secret: Secret) -> str:
 def _admits(secret: Secret) -> bool:
     """Whether the login works. A user without a tag may not use the API: it is told so, which proves the password."""
     try:
-        _call(secret, "GET", "whoami")
+        call(secret, "GET", "whoami")
     except HTTPError as error:
         return error.code == 401 and "management user" in error.read().decode(errors="replace").lower()
     return True
 
 
-def _call(secret: Secret, method: str, path: str, body: Any = None) -> Any:
+def call(secret: Secret, method: str, path: str, body: Any = None) -> Any:
+    """The management API's answer to the login in ``secret`` {username, password, management}. Raises HTTPError."""
     token = base64.b64encode(f"{secret['username']}:{secret['password']}".encode()).decode()
     request = Request(
         f"{secret['management']}/api/{path}",

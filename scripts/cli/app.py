@@ -12,6 +12,7 @@ from scripts.cli import (
     gameday,
     local,
     policy,
+    preview,
     runbook,
     simulate,
     status,
@@ -32,6 +33,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(canary.app, name="canary")
 app.add_typer(policy.app, name="policy")
 app.add_typer(runbook.app, name="runbook")
+app.add_typer(preview.app, name="preview")
 app.command("demo")(local.demo)
 app.command("simulate")(simulate.simulate)
 app.command("bootstrap")(bootstrap.bootstrap)

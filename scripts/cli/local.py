@@ -19,6 +19,7 @@ from scripts.local.platform import lifecycle, status
 from scripts.local.platform.layout import Busy, Layout
 from scripts.local.processes import NotReady
 from scripts.local.servers.binaries import MissingProgram
+from scripts.purchase import CARD, NotBought
 from scripts.toolchain import kubernetes
 from scripts.toolchain.cache import CannotObtain
 
@@ -121,7 +122,7 @@ def demo(
     as_json: AsJson = False,
     payment_method: Annotated[
         str, typer.Option(help="A test card of Stripe's, e.g. pm_card_visa_chargeDeclined.")
-    ] = purchase.CARD,
+    ] = CARD,
 ) -> None:
     """Buy a ticket on the running platform and print the saga's trail."""
     layout = _layout(state)
@@ -172,7 +173,7 @@ def _explained() -> Iterator[None]:
         MissingProgram,
         NotReady,
         lifecycle.NoPlatform,
-        purchase.DemoFailed,
+        NotBought,
         rotation.NotScheduled,
         status.NotDeployed,
     ) as error:

@@ -1,8 +1,7 @@
-"""Buy a ticket on the running platform, as its users would: through the services' public APIs, step by step."""
+"""Buy a ticket on the running platform, from an event made for it, and see who was told of it."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,20 +9,13 @@ from typing import Any
 
 import httpx
 
+from scripts import purchase
 from scripts.local.platform import status
 from scripts.local.platform.layout import Record
 from scripts.local.processes import eventually
+from scripts.purchase import CARD, NotBought, Person, Placed, local_token
 
-# Seconds: a saga of five steps takes about three, and as many minutes on a machine that does much else.
-_PATIENCE = 180
 _PRICE, _CAPACITY = 4200, 100
-# A test card of Stripe's that is never declined.
-CARD = "pm_card_visa"
-_FINAL = frozenset({"completed", "cancelled", "needs_operator"})
-
-
-class DemoFailed(RuntimeError):
-    """A step was not answered as it should be; the message names the step and the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,41 +28,12 @@ class Bought:
     notifications: list[dict[str, Any]]
 
 
-class _Person:
-    """Somebody with a token, calling one service."""
-
-    def __init__(self, base: str, issuer: str, *roles: str) -> None:
-        subject = f"demo-{roles[0]}-{uuid.uuid4().hex[:8]}"
-        token = httpx.post(f"{issuer}/token", json={"sub": subject, "roles": roles}).json()["access_token"]
-        self._http = httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=10)
-
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return _checked(self._http.post(path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex}))
-
-    def get(self, path: str) -> dict[str, Any]:
-        return _checked(self._http.get(path))
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An order whose saga runs, as its buyer sees it."""
-
-    id: str
-    _buyer: _Person
-
-    def order(self) -> dict[str, Any]:
-        return self._buyer.get(f"/orders/{self.id}")
-
-    def saga(self) -> dict[str, Any]:
-        """The trail of the order's saga."""
-        return self._buyer.get(f"/orders/{self.id}/saga")
-
-
 def place(record: Record, say: Callable[[str], None], *, payment_method: str = CARD) -> Placed:
-    """Create an event, hold a place and check out. Raises DemoFailed."""
+    """Create an event, hold a place and check out. Raises NotBought."""
     base = status.service_url(record, "booking")
-    organiser, buyer = (_Person(base, record.urls["issuer"], role) for role in ("organiser", "attendee"))
-
+    organiser, buyer = (
+        Person(base, local_token(record.urls["issuer"], f"demo-{role}", role)) for role in ("organiser", "attendee")
+    )
     starts = datetime.now(UTC) + timedelta(days=30)
     event = organiser.post("/events", {"name": "An evening of chamber music", "startsAt": starts.isoformat()})
     say(f"event {event['id']} created")
@@ -78,32 +41,18 @@ def place(record: Record, say: Callable[[str], None], *, payment_method: str = C
         f"/events/{event['id']}/ticket-types",
         {"name": "Stalls", "price": _PRICE, "currency": "eur", "capacity": _CAPACITY},
     )
-    hold = buyer.post("/holds", {"ticketTypeId": seats["id"], "quantity": 1})
-    say(f"hold {hold['id']} taken until {hold['expiresAt']}")
-    placed = buyer.post("/checkout", {"holdId": hold["id"], "paymentMethod": payment_method})
-    say(f"order {placed['orderId']} placed; its saga runs")
-    return Placed(placed["orderId"], buyer)
+    placed = purchase.place(buyer, seats["id"], payment_method=payment_method)
+    say(f"order {placed.id} placed; its saga runs")
+    return placed
 
 
 def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CARD) -> Bought:
-    """Place an order and follow it to its end. Raises DemoFailed.
+    """Place an order and follow it to its end. Raises NotBought.
 
     ``payment_method`` may be one of Stripe's cards that are declined: then the order ends cancelled, without a ticket.
     """
     placed = place(record, say, payment_method=payment_method)
-    order: dict[str, Any] = {}
-    trail: dict[str, Any] = {}
-
-    def settled() -> bool:
-        order.update(placed.order())
-        trail.update(placed.saga())
-        return order["status"] in _FINAL and trail["status"] != "RUNNING"
-
-    if not eventually(settled, timeout=_PATIENCE, every=0.2):
-        steps = ", ".join(f"{step['step']} {step['outcome']}" for step in trail["steps"])
-        raise DemoFailed(
-            f"order {placed.id} is {order['status']!r} after {_PATIENCE} s; its saga: {steps or 'not begun'}"
-        )
+    order, trail = placed.settled()
     notifications: list[dict[str, Any]] = []
 
     def told() -> bool:
@@ -112,18 +61,11 @@ def buy(record: Record, say: Callable[[str], None], *, payment_method: str = CAR
         return bool(notifications)
 
     # The order does not wait for it: it is queued with the saga's last step, and sent a moment later.
-    if not eventually(told, timeout=_PATIENCE, every=0.2):
-        raise DemoFailed(f"order {placed.id} is {order['status']!r}, and nobody was notified within {_PATIENCE} s")
+    if not eventually(told, timeout=purchase.PATIENCE, every=0.2):
+        raise NotBought(f"order {placed.id} is {order['status']!r}, and nobody was notified")
     return Bought(
         order=order,
         ticket=order["tickets"][0] if order["tickets"] else None,
         saga=trail,
         notifications=notifications,
     )
-
-
-def _checked(answer: httpx.Response) -> dict[str, Any]:
-    if answer.is_error:
-        raise DemoFailed(f"{answer.request.method} {answer.request.url} answered {answer.status_code}: {answer.text}")
-    body: dict[str, Any] = answer.json()
-    return body

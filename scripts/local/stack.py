@@ -6,7 +6,6 @@ writes into stack files and the checkout must stay as it was committed.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ from typing import Any
 import yaml
 from pulumi import automation
 
+from scripts import project
 from scripts.deployment import ROOT, Deployment, Failed, Say
 from scripts.local.cloud import recovery
 from scripts.local.cloud.running import Addresses
 from scripts.toolchain import environment
 from scripts.toolchain.pulumi import Engine
 from stacks.settings import PROJECT
-
-_LINKED = ("stacks", "policies", "components", ".venv")
 
 
 class Stack(Deployment):
@@ -35,11 +33,13 @@ class Stack(Deployment):
         engine: Engine,
         *,
         settings: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
         extra_packs: tuple[Path, ...] = (),
         root: Path = ROOT,
         lasting: bool = True,
     ) -> None:
         """``settings`` replace values of the stack file, by their path (``outside.issuer``); ``root`` is the checkout.
+        A stack without a file of its own, as a preview's, is given its whole ``config``, and a project folder.
 
         A stack that is not ``lasting`` has its state written at the end of a run alone: writing it after every step is
         most of a large run, and matters only to whoever goes on after a crash.
@@ -48,7 +48,12 @@ class Stack(Deployment):
         """
         self.name, self.folder = name, folder
         self.cloud = cloud
-        _lay_out(root, name, folder / "project", settings or {})
+        place = folder / "project"
+        if config is None:
+            _lay_out(root, name, place, settings or {})
+        else:
+            place = folder / "projects" / name
+            project.lay_out(root, place, name, config)
         (folder / "state").mkdir(exist_ok=True)
         self.environment = {
             **environment.for_engine(engine, folder / "state", cloud.debug_providers),
@@ -57,7 +62,7 @@ class Stack(Deployment):
             "PYTHONPATH": str(root),
             **({} if lasting else {"PULUMI_SKIP_CHECKPOINTS": "true"}),
         }
-        workspace = environment.workspace(engine, folder / "project", self.environment)
+        workspace = environment.workspace(engine, place, self.environment)
         super().__init__(automation.Stack.create_or_select(name, workspace), root=root, extra_packs=extra_packs)
 
     def settings(self, changed: Mapping[str, Any]) -> None:
@@ -85,24 +90,16 @@ class Stack(Deployment):
             say(f"removed what the last update made but did not record: {urn}")
 
 
-def _lay_out(root: Path, name: str, project: Path, settings: Mapping[str, Any]) -> None:
-    project.mkdir(parents=True, exist_ok=True)
-    for source in _LINKED:
-        link = project / source
-        link.unlink(missing_ok=True)
-        link.symlink_to(root / source)
-    shutil.copy(root / "Pulumi.yaml", project)
+def _lay_out(root: Path, name: str, folder: Path, settings: Mapping[str, Any]) -> None:
     stack_file = root / f"Pulumi.{name}.yaml"
     if not stack_file.exists():
         known = ", ".join(sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml")))
         raise Failed(f"stack {name!r} has no {stack_file.name}; stacks are {known}")
-    content = yaml.safe_load(stack_file.read_text())
+    config = yaml.safe_load(stack_file.read_text())["config"]
     for path, value in settings.items():
         first, *rest = path.split(".")
-        target, last = content["config"], f"{PROJECT}:{first}"
+        target, last = config, f"{PROJECT}:{first}"
         for part in rest:
             target, last = target[last], part
         target[last] = value
-    kept = project / stack_file.name
-    salt = (yaml.safe_load(kept.read_text()) or {}).get("encryptionsalt") if kept.exists() else None
-    kept.write_text(yaml.safe_dump({**content, **({"encryptionsalt": salt} if salt else {})}, sort_keys=False))
+    project.lay_out(root, folder, name, config)

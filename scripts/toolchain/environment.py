@@ -20,11 +20,15 @@ def programs(engine: Engine) -> dict[str, str]:
     }
 
 
-def workspace(engine: Engine, folder: Path, variables: Mapping[str, str]) -> automation.LocalWorkspace:
-    """The project in ``folder``, run by ``engine`` with ``variables``."""
+def workspace(
+    engine: Engine, folder: Path, variables: Mapping[str, str], *, secrets_provider: str | None = None
+) -> automation.LocalWorkspace:
+    """The project in ``folder``, run by ``engine`` with ``variables``; new stacks seal secrets by that provider."""
     # The SDK would ask for an engine as new as itself; which one is used is this repository's decision.
     command = automation.PulumiCommand(root=str(engine.binary.parents[1]), skip_version_check=True)
-    return automation.LocalWorkspace(work_dir=str(folder), env_vars=variables, pulumi_command=command)
+    return automation.LocalWorkspace(
+        work_dir=str(folder), env_vars=variables, pulumi_command=command, secrets_provider=secrets_provider
+    )
 
 
 def for_engine(engine: Engine, backend: Path, debug_providers: str = "") -> dict[str, str]:

@@ -21,6 +21,7 @@ class ApiSettings(AuthSettings, AwsSettings):
 
     ticket_signing_key: SecretStr
     redis_url: SecretStr | None = None
+    redis_key_prefix: str = Field(default="", description="how each key begins, where the cache has other tenants")
     saga_state_machine_arn: str = Field(pattern=_STATE_MACHINE)
 
 

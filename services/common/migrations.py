@@ -116,15 +116,17 @@ def _run(connection: Connection, template: str, *values: str) -> None:
 def _login(connection: Connection, login: str, password: str, name: str) -> str:
     """A login that may connect and see what there is, and nothing of it; returns the role that grants are given to.
 
-    Logins take turns: the second is a member of the first, which has the rights of both.
+    Logins take turns: the second is a member of the first, which has the rights of both. An owner that may make no
+    roles (a preview's: its instance has other tenants) finds them made.
     """
     role = login.removesuffix("_b")
-    for each in dict.fromkeys((role, login)):
-        if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": each}):
-            _run(connection, "CREATE ROLE %I", each)
-            if each != role:
-                _run(connection, "GRANT %I TO %I", role, each)
-    _run(connection, "ALTER ROLE %I LOGIN PASSWORD %L", login, password)
+    if connection.scalar(text("SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")):
+        for each in dict.fromkeys((role, login)):
+            if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": each}):
+                _run(connection, "CREATE ROLE %I", each)
+                if each != role:
+                    _run(connection, "GRANT %I TO %I", role, each)
+        _run(connection, "ALTER ROLE %I LOGIN PASSWORD %L", login, password)
     _run(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", name)
     _run(connection, "GRANT CONNECT ON DATABASE %I TO %I", name, role)
     _run(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC" if _owns_schema(connection) else "SELECT 1")

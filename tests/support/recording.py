@@ -70,6 +70,7 @@ class Recording:
         return statements
 
 
+STACK_REFERENCE = "pulumi:pulumi:StackReference"
 # Outputs that only AWS makes and that components build on, by type.
 _TOLD: Mapping[str, Mapping[str, Any]] = {
     "aws:acm/certificate:Certificate": {
@@ -94,18 +95,25 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
 
 
 class _Answers(mocks.Mocks):
+    def __init__(self, looked_up: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._looked_up = looked_up or {}
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        if args.typ == STACK_REFERENCE:
+            return args.name, {"name": args.name, "outputs": dict(self._looked_up[args.name])}
         state = {"arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:{REGION}:{ACCOUNT}:{args.name}"}
         told = _TOLD.get(args.typ, {})
         return f"{args.name}-id", {**state, "name": args.name, "url": f"https://{args.name}", **told, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token in self._looked_up:
+            return dict(self._looked_up[args.token]), []
         raise AssertionError(f"{args.token} is looked up: a component looks up nothing")
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self) -> None:
-        super().__init__(_Answers())
+    def __init__(self, answers: _Answers) -> None:
+        super().__init__(answers)
         self.recorded: list[Recorded] = []
 
     # gRPC names the method, and pulumi leaves it without types.
@@ -125,11 +133,15 @@ class _Monitor(mocks.MockMonitor):
         return answer
 
 
-def record(program: Callable[[], Any]) -> Recording:
-    """Run ``program`` and wait for everything that it started, so that what is not there was not asked for."""
-    monitor = _Monitor()
+def record(program: Callable[[], Any], *, looked_up: Mapping[str, Mapping[str, Any]] | None = None) -> Recording:
+    """Run ``program`` and wait for everything that it started, so that what is not there was not asked for.
+
+    ``looked_up`` answers a program that asks: functions by token, outputs of other stacks by their full name.
+    """
+    answers = _Answers(looked_up)
+    monitor = _Monitor(answers)
     asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(_Answers(), project="event-platform", stack="test", monitor=monitor)
+    mocks.set_mocks(answers, project="event-platform", stack="test", monitor=monitor, organization="organization")
 
     async def run() -> None:
         await stack.run_pulumi_func(program)

@@ -1,6 +1,7 @@
 """AWS calls that moto lacks, answered over the same endpoint from the store beside it, so that boto3 sees what is kept.
 
-Only what the platform itself asks: EKS add-ons, access entries and Pod Identity associations, list and describe.
+Only what the platform itself asks: EKS add-ons, access entries and Pod Identity associations, list and describe; and
+the answer of a Lambda function (`functions`), which moto would look for in a container.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from scripts.local.cloud import functions
 from scripts.local.cloud.backend import Properties
 from scripts.local.cloud.serial import Application
 from scripts.local.cloud.session import Session
@@ -19,6 +21,9 @@ _PATH = re.compile(
     r"/clusters/(?P<cluster>[^/]+)/(?P<kind>pod-identity-associations|addons|access-entries)"
     r"(?:/(?P<id>[^/]+(?:/(?!access-policies$)[^/]+)*))?(?P<policies>/access-policies)?$"
 )
+_INVOCATION = re.compile(r"/2015-03-31/functions/(?P<name>[^/]+)/invocations")
+_IN_ARN = re.compile(r"function:([^:]+)")
+_REGION = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/lambda/")
 _TYPES = {
     "pod-identity-associations": "aws:eks/podIdentityAssociation:PodIdentityAssociation",
     "addons": "aws:eks/addon:Addon",
@@ -28,9 +33,12 @@ _POLICIES = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 
 
 def with_store(moto: Application, session: Callable[[], Session]) -> Application:
-    """``moto`` with EKS's reads of kept resources answered here."""
+    """``moto`` with EKS's reads of kept resources and Lambda's answers given here."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        called = _INVOCATION.fullmatch(unquote(environ.get("PATH_INFO", "")))
+        if called and environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse") == "RequestResponse":
+            return _run(session(), called["name"], environ, start_response)
         match = _PATH.fullmatch(environ.get("PATH_INFO", ""))
         signed_for_eks = "/eks/" in environ.get("HTTP_AUTHORIZATION", "")
         if match is None or not signed_for_eks or environ["REQUEST_METHOD"] != "GET":
@@ -47,6 +55,29 @@ def with_store(moto: Application, session: Callable[[], Session]) -> Application
         return [body]
 
     return application
+
+
+def _run(session: Session, name: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    event = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode() or "{}"
+    signed = _REGION.search(environ.get("HTTP_AUTHORIZATION", ""))
+    short = _IN_ARN.search(name)
+    headers = [("Content-Type", "application/json")]
+    try:
+        answer = functions.run(
+            short[1] if short else name,
+            event,
+            account=session.account,
+            region=signed[1] if signed else "",
+            endpoint=session.endpoint,
+        )
+    except functions.NoFunction as error:
+        body = json.dumps({"Type": "User", "Message": str(error)}).encode()
+        start_response("404 Not Found", [*headers, ("x-amzn-ErrorType", "ResourceNotFoundException")])
+        return [body]
+    if answer.failed:
+        headers.append(("X-Amz-Function-Error", "Unhandled"))
+    start_response("200 OK", headers)
+    return [answer.payload.encode()]
 
 
 def _answer(session: Session, match: re.Match[str], query: Mapping[str, str]) -> dict[str, Any] | None:

@@ -29,13 +29,14 @@ def recover(stack: automation.Stack, state: Path, control: str) -> list[str]:
 
     Returns the URNs of what was removed, because it had been made but not recorded. Raises NotRecovered.
     """
-    locks = state / ".pulumi" / "locks"
+    whose = {"project": stack.workspace.project_settings().name, "stack": stack.name}
+    # The stack's own: another one of the same state may be at work.
+    locks = state / ".pulumi" / "locks" / "organization" / whose["project"] / whose["stack"]
     left = list(locks.rglob("*.json"))
     for lock in left:
         _refuse_if_alive(lock)
     exported = stack.export_stack()
     deployment: Mapping[str, Any] = exported.deployment or {}
-    whose = {"project": stack.workspace.project_settings().name, "stack": stack.name}
     if not left and not deployment.get("pending_operations"):
         requests.delete(f"{control}/orphans", json=whose, timeout=_TIMEOUT).raise_for_status()
         return []

@@ -47,7 +47,7 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             if fresh:
                 _clear(layout, say)
             with ThreadPoolExecutor() as pool:
-                images = pool.submit(_images, layout)
+                images = pool.submit(build_images, layout)
                 if fresh:
                     start_parts(layout, say, done)
                 digests = images.result()
@@ -76,7 +76,7 @@ def down(layout: Layout, say: Say) -> None:
 
 def rotate(layout: Layout, secret: str, say: Say) -> None:
     """Rotate one secret of the running platform. Raises NoPlatform, NotScheduled, Busy, and what a step raises."""
-    cloud = Addresses.load(Path(_record(layout).cloud))
+    cloud = Addresses.load(Path(record_of(layout).cloud))
     with layout.locked(), trusting(layout.authority.bundle):
         rotation.rotate_now(cloud.client, f"{parts.ENVIRONMENT}/{secret}", say)
 
@@ -90,7 +90,7 @@ def open_stack(
     lasting: bool = True,
 ) -> Stack:
     """The platform's stack, with the addresses of the running parts and the digests of ``images``."""
-    record = _record(layout)
+    record = record_of(layout)
     settings = {
         "outside.issuer": record.urls["issuer"],
         "outside.stripe_api": record.urls["stripe"],
@@ -155,7 +155,7 @@ def _start_node(layout: Layout, platform: parts.Platform) -> None:
         processes.start(loop).save(layout.parts)
 
 
-def _images(layout: Layout) -> dict[str, str]:
+def build_images(layout: Layout) -> dict[str, str]:
     """Build each service's image: its own folder and what all share, so that one changes without the others."""
     shared = ("services/__init__.py", "services/contracts.py", "services/common", "services/setup")
     return {
@@ -177,7 +177,7 @@ def push_image(layout: Layout, ecr: Any, service: str, digest: str) -> None:
 
 def running_images(layout: Layout) -> dict[str, str]:
     """The digest that the API of each service runs now."""
-    return asyncio.run(_running_images(Path(_record(layout).kubeconfig)))
+    return asyncio.run(_running_images(Path(record_of(layout).kubeconfig)))
 
 
 async def _running_images(kubeconfig: Path) -> dict[str, str]:
@@ -192,7 +192,7 @@ async def _running_images(kubeconfig: Path) -> dict[str, str]:
 
 def _register_webhooks(layout: Layout) -> None:
     """Stripe and Novu are told where their events go: to the APIs of payment and notification, inside the cluster."""
-    record = _record(layout)
+    record = record_of(layout)
     stripe, novu = (
         {"url": f"{status.service_url(record, service)}/webhooks/{provider}", "secret": record.webhook_secret}
         for service, provider in (("payment", "stripe"), ("notification", "novu"))
@@ -201,7 +201,8 @@ def _register_webhooks(layout: Layout) -> None:
     httpx.post(f"{record.urls['novu']}/_local/webhook", json=novu).raise_for_status()
 
 
-def _record(layout: Layout) -> Record:
+def record_of(layout: Layout) -> Record:
+    """What `up` wrote down. Raises NoPlatform."""
     record = layout.record()
     if record is None:
         raise NoPlatform(f"there is no platform in {layout.folder}; start it with `make up`")

@@ -30,9 +30,9 @@ def rows(layout: Layout) -> list[Row]:
     return found
 
 
-def service_url(record: Record, service: str) -> str:
-    """The base URL of a service's API. Raises NotDeployed when the cluster has none."""
-    for row in workloads(Path(record.kubeconfig), NAMESPACE):
+def service_url(record: Record, service: str, namespace: str = NAMESPACE) -> str:
+    """The base URL of a service's API. Raises NotDeployed when the namespace has none."""
+    for row in workloads(Path(record.kubeconfig), namespace):
         if row.name == f"{service}-api" and row.url:
             return row.url
     raise NotDeployed(f"the platform has no {service} API yet; finish `make up` and look at `eventctl local status`")

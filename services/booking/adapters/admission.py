@@ -59,10 +59,13 @@ class Queued:
 
 
 class WaitingRoom:
-    """The waiting rooms of all events. ``secret`` is that of the tickets' key: every process has the same."""
+    """The waiting rooms of all events. ``secret`` is that of the tickets' key: every process has the same.
 
-    def __init__(self, pool: asyncpg.Pool, cache: redis.Redis | None, secret: bytes) -> None:
-        self._pool, self._redis = pool, cache
+    Each key begins with ``prefix``.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, cache: redis.Redis | None, secret: bytes, prefix: str = "") -> None:
+        self._pool, self._redis, self._prefix = pool, cache, prefix
         self._secret = HKDF(SHA256(), 32, salt=None, info=b"waiting-room").derive(secret)
         self._rooms: dict[uuid.UUID, tuple[float, Room | None]] = {}
         self._trickled: defaultdict[uuid.UUID, float] = defaultdict(float)
@@ -109,7 +112,7 @@ class WaitingRoom:
     async def _place(self, room: Room, buyer_id: str, now: datetime) -> int:
         if self._redis is None:
             raise RedisError("no Redis is configured")
-        key = f"room:{room.event_id}"
+        key = self._key(room)
         async with self._redis.pipeline() as commands:
             # Before the opening a draw below 1, after it the order of arrival; who waits already keeps his place.
             commands.incr(f"{key}:arrivals")
@@ -126,9 +129,12 @@ class WaitingRoom:
         """A turn that was missed: its place stays, so nobody moves up, and the buyer's next one is at the end."""
         if self._redis is not None:
             async with self._redis.pipeline() as commands:
-                commands.zadd(f"room:{room.event_id}", {f"missed:{uuid.uuid4()}": 0.0})
-                commands.zrem(f"room:{room.event_id}", buyer_id)
+                commands.zadd(self._key(room), {f"missed:{uuid.uuid4()}": 0.0})
+                commands.zrem(self._key(room), buyer_id)
                 await commands.execute()
+
+    def _key(self, room: Room) -> str:
+        return f"{self._prefix}room:{room.event_id}"
 
     def _trickle(self, room: Room, buyer_id: str, now: datetime) -> Admitted | Queued:
         gap = 1 / (room.per_second * _TRICKLE)

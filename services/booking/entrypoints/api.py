@@ -34,7 +34,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             app.state.services = Services(
                 pool=pool,
                 allocator=Allocator(pool),
-                waiting_room=WaitingRoom(pool, cache, signer.key.private_bytes_raw()),
+                waiting_room=WaitingRoom(pool, cache, signer.key.private_bytes_raw(), known.redis_key_prefix),
                 signer=signer,
                 executions=ExecutionReader(
                     aws.step_functions(known.aws_region), known.saga_state_machine_arn, aws.Threads(8)

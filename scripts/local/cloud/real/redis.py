@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from moto.elasticache.models import elasticache_backends
 
+from scripts.local.cloud.backend import Properties
 from scripts.local.cloud.table import Scope
 
 
@@ -46,22 +47,47 @@ def group_gone(scope: Scope) -> None:
 
 
 def user_made(scope: Scope) -> None:
-    """Give the user its passwords and exactly the access string that the program says."""
+    """Give the user its passwords and exactly the access string that the program says.
+
+    Users of several caches may have one name; on the one server here they are one, with the passwords of all.
+    """
     admin = _admin(scope)
-    if admin is None or str(scope["userName"]) == "default":
+    name = str(scope["userName"])
+    if admin is None or name == "default":
         return
-    mode = scope.get("authenticationMode") or {}
-    passwords = [*(scope.get("passwords") or []), *(mode.get("passwords") or [])]
-    rules = str(scope["accessString"]).split()
-    secrets = [f"#{hashlib.sha256(str(password).encode()).hexdigest()}" for password in passwords] or ["nopass"]
-    admin.execute_command("ACL", "SETUSER", str(scope["userName"]), "reset", *rules, *secrets)
+    ours = _hashes(scope.inputs)
+    others = _known(admin, name) - _hashes(scope.old) - ours
+    secrets = [f"#{each}" for each in sorted(ours | others)] or ["nopass"]
+    admin.execute_command("ACL", "SETUSER", name, "reset", *str(scope["accessString"]).split(), *secrets)
 
 
 def user_gone(scope: Scope) -> None:
-    """Take the user away."""
+    """Take the user away, or from one that others share its passwords."""
     admin = _admin(scope)
-    if admin is not None and str(scope["userName"]) != "default":
-        admin.execute_command("ACL", "DELUSER", str(scope["userName"]))
+    name = str(scope["userName"])
+    if admin is None or name == "default":
+        return
+    known, ours = _known(admin, name), _hashes(scope.inputs)
+    if known - ours:
+        admin.execute_command("ACL", "SETUSER", name, *(f"!{each}" for each in sorted(known & ours)))
+    else:
+        admin.execute_command("ACL", "DELUSER", name)
+
+
+def _hashes(user: Properties) -> set[str]:
+    mode = user.get("authenticationMode") or {}
+    passwords = [*(user.get("passwords") or []), *(mode.get("passwords") or [])]
+    return {hashlib.sha256(str(password).encode()).hexdigest() for password in passwords}
+
+
+def _known(admin: Any, name: str) -> set[str]:
+    """Hashes of the passwords that the server has for the user."""
+    found = admin.execute_command("ACL", "GETUSER", name)
+    if not found:
+        return set()
+    fields = found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=True))
+    passwords = fields.get("passwords") or fields.get(b"passwords") or []
+    return {each.decode() if isinstance(each, bytes) else str(each) for each in passwords}
 
 
 def _owner(group: str) -> str:

@@ -1,10 +1,13 @@
-"""Lambda. moto keeps functions and their configuration; it runs none here, as that needs Docker."""
+"""Lambda. moto keeps functions and their configuration; who waits for an answer has it from `functions`."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from scripts.local.cloud import shapes
+from scripts.local.cloud.session import CloudError
 from scripts.local.cloud.table import Call, Row, Scope, by
 
 
@@ -14,6 +17,36 @@ def _code(scope: Scope) -> dict[str, Any]:
     if scope["s3Bucket"] is not None:
         return {"S3Bucket": scope["s3Bucket"], "S3Key": scope["s3Key"]}
     return {"ZipFile": b"" if scope.preview else shapes.content(scope["code"])}
+
+
+def _invoked(scope: Scope) -> None:
+    """Call it, and keep what it answers; with the CRUD life cycle it is told why."""
+    why = {"action": "update" if scope.old else "create", "prev_input": _event(scope.old.get("input"))}
+    scope.state["result"] = _call(scope, why)
+
+
+def _taken_back(scope: Scope) -> None:
+    if scope["lifecycleScope"] == "CRUD":
+        _call(scope, {"action": "delete", "prev_input": None})
+
+
+def _call(scope: Scope, why: dict[str, Any]) -> str:
+    key = {str(scope.get("terraformKey", "tf")): why} if scope["lifecycleScope"] == "CRUD" else {}
+    answer = scope.call(
+        "lambda",
+        "invoke",
+        FunctionName=scope["functionName"],
+        Payload=json.dumps({**(_event(scope["input"]) or {}), **key}),
+    )
+    payload: str = answer["Payload"].read().decode()
+    if "FunctionError" in answer:
+        raise CloudError("FunctionError", f"{scope['functionName']} returned {payload}", "lambda.invoke")
+    return payload
+
+
+def _event(given: Any) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = json.loads(given) if isinstance(given, str) else None
+    return found
 
 
 _CODE = ("code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "sourceCodeHash")
@@ -60,7 +93,21 @@ ROWS = (
         mutable=("publish", "architectures"),
         defaults={"memorySize": 128, "timeout": 3, "packageType": "Zip"},
         longest=64,
-        why="functions are kept and configured, not run",
+        why="a function runs when somebody waits for its answer; schedules, events and rotations call none",
+    ),
+    Row(
+        token="aws:lambda/invocation:Invocation",
+        service="lambda",
+        create=Call("invoke", {"FunctionName": "functionName", "Payload": "input"}, auto=False),
+        store=True,
+        id=lambda s, _: f"{s['functionName']}_$LATEST_{hashlib.md5(str(s['input']).encode()).hexdigest()}",
+        defaults={"lifecycleScope": "CREATE_ONLY", "qualifier": "$LATEST", "terraformKey": "tf"},
+        mutable=("input", "lifecycleScope", "terraformKey"),
+        replaces=("functionName",),
+        name=None,
+        why="it is a call, not a thing: the answer is kept",
+        made=_invoked,
+        gone=_taken_back,
     ),
     Row(
         token="aws:lambda/permission:Permission",
