@@ -55,6 +55,9 @@ def judge(spec: CanarySpec, canary: Figures, stable: Figures) -> Judged:
         return Judged(Verdict.BAD, reasons)
     if canary.requests < spec.limits.requests:
         return Judged(Verdict.HOLD, [f"{canary.requests:.0f} of {spec.limits.requests} requests to judge by"])
+    for each in spec.business:
+        if each.by_track and _share(each, stable)[1] and not _share(each, canary)[1]:
+            return Judged(Verdict.HOLD, [f"{each.name}: fewer than {_EVENTS} to judge by"])
     if canary.error_percent > spec.limits.error_percent:
         return Judged(Verdict.HOLD, ["one error: not enough to tell"])
     return Judged(Verdict.GOOD, [f"{canary.requests:.0f} requests, {canary.error_percent:.2f} % errors"])

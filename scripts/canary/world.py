@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from alembic.script import ScriptDirectory
-
 from components.canary_spec import CANARY, STABLE, CanarySpec, Step
 from runbooks._kit import evidence, kubernetes, postgresql
 from runbooks._kit.model import Refused
@@ -28,7 +26,6 @@ from scripts.canary.route import Route
 from scripts.canary.verdict import Figures
 from scripts.deployment import ROOT
 from scripts.oncall.prometheus import Prometheus
-from services.common import migrations
 from stacks.objectives import canary_spec
 from stacks.settings import SERVICES, ServiceName
 
@@ -138,6 +135,11 @@ class World:
 
     def _schema_is_ready(self) -> None:
         """A canary and the stable release share a database: it has what this checkout's release needs already."""
+        # Half a second that no other command waits for.
+        from alembic.script import ScriptDirectory
+
+        from services.common import migrations
+
         folder = ROOT / "services" / self.service / "migrations"
         newest = ScriptDirectory.from_config(migrations.configuration(folder)).get_current_head()
         with postgresql.connected(self.target, self.service) as database:

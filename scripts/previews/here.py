@@ -44,7 +44,8 @@ class Here(Home):
         """Built from this checkout."""
         say("building images")
         digests = lifecycle.build_images(self._layout)
-        lifecycle.push_images(self._layout, self.client("ecr"), digests)
+        for service, digest in digests.items():
+            lifecycle.push_image(self._layout, self.client("ecr"), service, digest)
         return digests
 
     def opened(self, stack: str, config: Mapping[str, Any], say: Say) -> Deployment:

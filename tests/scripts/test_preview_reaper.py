@@ -98,7 +98,7 @@ def test_no_two_previews_get_one_place_when_they_are_made_at_once(
     claim(records, "pr-1")
     # The other one has not been there yet when this one looked.
     with monkeypatch.context() as patch:
-        answers = iter([[]])
+        answers: Iterator[list[Record]] = iter([[]])
         real = records.all
         patch.setattr(records, "all", lambda: next(answers, None) or real())
         assert claim(records, "pr-2").place == 1

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -57,7 +57,8 @@ def up(layout: Layout, say: Say, done: Say, *, extra_packs: tuple[Path, ...] = (
             # And a plan of it would say what making it says: that everything is new, and what a policy refuses.
             changes = stack.make(say) if fresh else stack.up(say)
             done("stack " + ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())))
-            push_images(layout, stack.client("ecr"), digests)
+            for service, digest in digests.items():
+                push_image(layout, stack.client("ecr"), service, digest)
             _register_webhooks(layout)
         except BaseException as error:
             # What this run began is of no use half made; a failure of the program leaves the servers to be looked at.
@@ -163,16 +164,15 @@ def build_images(layout: Layout) -> dict[str, str]:
     }
 
 
-def push_images(layout: Layout, ecr: Any, digests: Mapping[str, str]) -> None:
-    """Tell the registry of the images, so that it answers for them as ECR does after a push."""
-    for service, digest in digests.items():
-        with suppress(ecr.exceptions.ImageAlreadyExistsException):
-            ecr.put_image(
-                repositoryName=f"{parts.ENVIRONMENT}/{service}",
-                imageManifest=images.manifest(layout.images, digest),
-                imageDigest=digest,
-                imageTag=f"build-{digest[7:19]}",
-            )
+def push_image(layout: Layout, ecr: Any, service: str, digest: str) -> None:
+    """Tell the registry of an image, so that it answers for it as ECR does after a push."""
+    with suppress(ecr.exceptions.ImageAlreadyExistsException):
+        ecr.put_image(
+            repositoryName=f"{parts.ENVIRONMENT}/{service}",
+            imageManifest=images.manifest(layout.images, digest),
+            imageDigest=digest,
+            imageTag=f"build-{digest[7:19]}",
+        )
 
 
 def running_images(layout: Layout) -> dict[str, str]:

@@ -74,10 +74,10 @@ class Platform:
                 timeout=10,
             ).json()
         }
-        cache = redis.Redis.from_url(
+        cache: Any = redis.Redis.from_url(
             plane["redis"]["admin_url"], ssl_ca_certs=str(self.layout.authority.bundle), decode_responses=True
         )
-        cached = {*cache.execute_command("ACL", "USERS"), *(f"{key}" for key in cache.keys(f"{names.cache_prefix}*"))}
+        cached = {*cache.execute_command("ACL", "USERS"), *cache.keys(f"{names.cache_prefix}*")}
         client = self.cloud.client
         aws = {
             *(one["Name"] for one in client("secretsmanager").list_secrets(MaxResults=100)["SecretList"]),
@@ -233,7 +233,7 @@ def test_the_reaper_says_what_it_then_does_and_what_it_cannot_undo(
     """A destroy that fails is kept and told, and a second one ends it; the neighbour stays until it goes itself."""
     assert platform.traces(FIRST)
     assert platform.traces(SECOND)
-    broken = {"kind": "throttle", "call": "lambda.invoke", "times": 1000}
+    broken: dict[str, Any] = {"kind": "throttle", "call": "lambda.invoke", "times": 1000}
     requests.post(f"{platform.cloud.control}/faults", json=broken, timeout=10).raise_for_status()
     try:
         failed = platform.eventctl("down", FIRST.preview, "--apply")
