@@ -11,7 +11,7 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from scripts.previews import github
+from scripts.github import open_requests as github
 from scripts.previews.reaper import Action, Kind, Sight, plan
 from scripts.previews.records import Full, Record, Records, State
 from stacks.preview import PLACES

@@ -115,7 +115,7 @@ class Platform:
             assert file.read_text().count(line) == 1
             file.write_text(file.read_text().replace(line, instead))
         digest = images.build(folder, self.layout.images, Path(sys.executable), paths=paths)
-        lifecycle.push_images(self.layout, self.client("ecr"), {"booking": digest})
+        lifecycle.push_image(self.layout, self.client("ecr"), "booking", digest)
         return digest
 
     @contextmanager
