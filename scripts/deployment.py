@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,10 +159,14 @@ class Deployment:
         return {str(getattr(kind, "value", kind)): count for kind, count in summary.items()}
 
     def drift(self, say: Say) -> list[Step]:
-        """What other hands changed or removed: a refresh of the state that is not written. Raises Failed."""
+        """What other hands changed or removed: a refresh of the state that is not written. Raises Failed.
+
+        What the program leaves to others (``ignore_changes``: weights of a canary, secrets set by hand) is no drift.
+        """
         with _telling(say, "comparing") as watcher:
             self._stack.preview_refresh(on_event=watcher)
-        return watcher.outcomes
+        free = {each["urn"]: each.get("ignoreChanges") or () for each in self.export().get("resources") or ()}
+        return [step for step in watcher.outcomes if step.operation != "update" or _ours(step, free.get(step.urn, ()))]
 
     def up(self, say: Say) -> Mapping[str, int]:
         """Plan, judge, and only then make it so. Returns resources by operation. Raises Failed."""
@@ -197,6 +201,21 @@ class Deployment:
     def export(self) -> dict[str, Any]:
         """The recorded state, as `pulumi stack export` prints it."""
         return dict(self._stack.export_stack().deployment or {})
+
+
+def _ours(step: Step, free: Collection[str]) -> bool:
+    """Whether something differs besides the paths in ``free``."""
+    return any(
+        _without(step.before.get(name), name, free) != _without(step.after.get(name), name, free)
+        for name in step.changed
+        if name not in free
+    )
+
+
+def _without(value: Any, name: str, free: Collection[str]) -> Any:
+    """``value`` of the property ``name`` without what is below it in ``free``, as in ``scalingConfig.desiredSize``."""
+    below = {path.removeprefix(f"{name}.") for path in free if path.startswith(f"{name}.")}
+    return {key: each for key, each in value.items() if key not in below} if isinstance(value, dict) else value
 
 
 @contextmanager
