@@ -16,6 +16,11 @@ from stacks.settings import PROJECT
 ROOT = Path(__file__).resolve().parents[1]
 PACKS = ("policies/platform",)
 _LEVELS = Path("policies", "levels")
+# Of an object, what nobody declares and every change moves (Kubernetes API Conventions, "Metadata", "Spec and status").
+_SERVERS = (
+    *("status", "metadata.generation", "metadata.managedFields", "metadata.resourceVersion"),
+    "metadata.annotations.deployment.kubernetes.io/revision",
+)
 Say = Callable[[str], None]
 
 
@@ -161,7 +166,8 @@ class Deployment:
     def drift(self, say: Say) -> list[Step]:
         """What other hands changed or removed: a refresh of the state that is not written. Raises Failed.
 
-        What the program leaves to others (``ignore_changes``: weights of a canary, secrets set by hand) is no drift.
+        What the program leaves to others (``ignore_changes``: weights of a canary, secrets set by hand) is no drift,
+        nor is what Kubernetes itself says of an object.
         """
         with _telling(say, "comparing") as watcher:
             self._stack.preview_refresh(on_event=watcher)
@@ -204,18 +210,18 @@ class Deployment:
 
 
 def _ours(step: Step, free: Collection[str]) -> bool:
-    """Whether something differs besides the paths in ``free``."""
-    return any(
-        _without(step.before.get(name), name, free) != _without(step.after.get(name), name, free)
-        for name in step.changed
-        if name not in free
-    )
+    """Whether something differs besides the paths in ``free`` and, in Kubernetes, what its API server says itself."""
+    paths = [*free, *(_SERVERS if step.type.startswith("kubernetes:") else ())]
+    before, after = ({name: side.get(name) for name in step.changed} for side in (step.before, step.after))
+    return _without(before, paths) != _without(after, paths)
 
 
-def _without(value: Any, name: str, free: Collection[str]) -> Any:
-    """``value`` of the property ``name`` without what is below it in ``free``, as in ``scalingConfig.desiredSize``."""
-    below = {path.removeprefix(f"{name}.") for path in free if path.startswith(f"{name}.")}
-    return {key: each for key, each in value.items() if key not in below} if isinstance(value, dict) else value
+def _without(value: Any, paths: Collection[str]) -> Any:
+    """``value`` without what is at ``paths``, as in ``scalingConfig.desiredSize``."""
+    if not isinstance(value, dict):
+        return value
+    below = {key: [path[len(key) + 1 :] for path in paths if path.startswith(f"{key}.")] for key in value}
+    return {key: _without(each, below[key]) for key, each in value.items() if key not in paths}
 
 
 @contextmanager

@@ -164,7 +164,7 @@ class TestServicesWorkUnderTheRolesThatTheStackMade:
 class TestOnCallInTheCluster:
     """What Kubernetes allows whoever has taken the incident role."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def may(self, dev: Made) -> Callable[..., bool]:
         kubeconfig = dev.stack.folder / "kubernetes" / "admin.kubeconfig"
         reviews = AuthorizationV1Api(new_client_from_config(str(kubeconfig)))
@@ -229,7 +229,9 @@ class TestPipelines:
     def test_a_release_is_planned_made_and_planned_back(self, dev: Made, tmp_path: Path) -> None:
         ecr, ssm, file = dev.stack.client("ecr"), dev.stack.client("ssm"), tmp_path / "images.json"
         before = history(ssm, "dev")[0]
-        manifest = {"schemaVersion": 2, "config": {"digest": before.images["payment"]}, "layers": []}
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        config = {"digest": before.images["payment"]}
+        manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
         pushed = ecr.put_image(repositoryName="dev/payment", imageManifest=json.dumps(manifest), imageTag="build-1")
         digest = pushed["image"]["imageId"]["imageDigest"]
         file.write_text(json.dumps({"payment": f"registry.example/dev/payment@{digest}"}))
