@@ -213,7 +213,7 @@ def _ours(step: Step, free: Collection[str]) -> bool:
     """Whether something differs besides the paths in ``free`` and, in Kubernetes, what its API server says itself."""
     paths = [*free, *(_SERVERS if step.type.startswith("kubernetes:") else ())]
     before, after = ({name: side.get(name) for name in step.changed} for side in (step.before, step.after))
-    return _without(before, paths) != _without(after, paths)
+    return bool(_without(before, paths) != _without(after, paths))
 
 
 def _without(value: Any, paths: Collection[str]) -> Any:
