@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -219,12 +220,19 @@ def test_a_pod_of_one_may_use_the_queues_of_its_own_saga_alone(
         assert not any(arn in document for arn in theirs)
 
 
-def test_a_ticket_type_of_one_is_unknown_to_the_other(both: dict[str, dict[str, Any]]) -> None:
-    assert both[FIRST.preview]["api"] != both[SECOND.preview]["api"]
-    for found, other in ((FIRST, SECOND), (SECOND, FIRST)):
-        order = both[other.preview]["order"]
-        answer = httpx.get(f"{both[found.preview]['api']}/orders/{order}")
-        assert answer.status_code == 401
+def test_an_event_of_one_is_unknown_to_the_other(platform: Platform, both: dict[str, dict[str, Any]]) -> None:
+    """Somebody who is signed in with whoever signs people in for both."""
+    asked = {"sub": "somebody", "roles": ["organiser"]}
+    token = httpx.post(f"{platform.record.urls['issuer']}/token", json=asked).json()["access_token"]
+    first, second = (
+        httpx.Client(base_url=both[names.preview]["api"], headers={"Authorization": f"Bearer {token}"})
+        for names in (FIRST, SECOND)
+    )
+    starts = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    made = first.post("/events", json={"name": "Ours", "startsAt": starts}, headers={"Idempotency-Key": "ours"})
+    path = f"/events/{made.raise_for_status().json()['id']}"
+    assert first.get(path).status_code == 200
+    assert second.get(path).status_code == 404
 
 
 def test_the_reaper_says_what_it_then_does_and_what_it_cannot_undo(
