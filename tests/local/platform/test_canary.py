@@ -162,10 +162,6 @@ class Platform:
             env={**own_environment(), **self.variables},
         )
 
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.canary("status", "--json").stdout)
-        return found
-
     def weights(self) -> dict[str, int]:
         known = self.known
         [rule] = self.client("elbv2").describe_rules(RuleArns=[known["rule"]])["Rules"]
@@ -269,28 +265,3 @@ def test_when_eventctl_is_killed_the_stack_takes_the_canary_back_and_a_preview_m
     assert last["why"] == "lease"
     # What is left of it goes with the next word of a person.
     assert platform.canary("abort").returncode == 0
-
-
-def test_a_good_version_is_promoted_while_people_book_and_no_request_is_lost(
-    platform: Platform, tmp_path: Path
-) -> None:
-    digest = platform.image("good", tmp_path)
-    with platform.visited() as met:
-        # On a machine that does much else both releases are slow for a while, and the alarm on the canary's slowness
-        # takes it back, as it should; then it is tried again, as people would.
-        for _ in range(3):
-            done = platform.canary("start", "--image", digest, "--step", "100:60", "--step", "500:60", "--json")
-            if done.returncode != 3:
-                break
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert eventually(lambda: {name for name, _ in met.answers[-30:]} == {"good"}, timeout=60)
-    assert json.loads(done.stdout)["outcome"] == "promoted"
-    assert met.lost == []
-    assert {status for _, status in met.answers} == {201}
-    assert lifecycle.running_images(platform.layout)["booking"] == digest
-    found = platform.status()
-    assert not found["under_way"]
-    assert found["weights"] == {"stable": 1}
-    again = platform.canary("start", "--image", digest)
-    assert again.returncode == 2
-    assert "already" in again.stderr
