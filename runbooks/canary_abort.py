@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from runbooks import _kit as kit
+from runbooks._kit import balancer
 from runbooks._kit.cloudwatch import points
 from runbooks._kit.target import settled
 
@@ -114,7 +115,10 @@ class CanaryAbort(kit.Runbook[Found]):
 
     def snapshot(self, target: kit.Target, action: kit.Action) -> Any:
         known = target.operations.canaries[action.before["service"]]
-        return {"actions": _actions(target, known["rule"]), "lease": _lease(target, known["lease"])}
+        return {
+            "actions": balancer.actions(target.client("elbv2"), known["rule"]),
+            "lease": _lease(target, known["lease"]),
+        }
 
     def do(self, target: kit.Target, action: kit.Action) -> Mapping[str, Any]:
         """The lease first: should this stop half way, the function that looks after leases leads everybody back."""
@@ -157,7 +161,7 @@ class CanaryAbort(kit.Runbook[Found]):
 
 def _canary(target: kit.Target, service: str) -> Canary:
     known = target.operations.canaries[service]
-    weights = _weights(_actions(target, known["rule"]))
+    weights = balancer.weights(balancer.actions(target.client("elbv2"), known["rule"]))
     tracks = {}
     for name in (STABLE, CANARY):
         arn = known[name]
@@ -178,21 +182,6 @@ def _canary(target: kit.Target, service: str) -> Canary:
     )
 
 
-def _actions(target: kit.Target, rule: str) -> list[dict[str, Any]]:
-    [found] = target.client("elbv2").describe_rules(RuleArns=[rule])["Rules"]
-    return list(found["Actions"])
-
-
-def _weights(actions: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Target group → weight."""
-    for action in actions:
-        if groups := action.get("ForwardConfig", {}).get("TargetGroups"):
-            return {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
-        if "TargetGroupArn" in action:
-            return {action["TargetGroupArn"]: 1}
-    return {}
-
-
 def _lease(target: kit.Target, name: str) -> str:
     return str(target.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
 
@@ -207,10 +196,9 @@ def _held_until(lease: str) -> str:
 
 
 def _counted(target: kit.Target, rule: str, group: str, metric: str, during: timedelta) -> int:
-    """The sum of a metric of a target group; its balancer is known from the rule's ARN."""
-    balancer = "/".join(rule.partition(":listener-rule/")[2].split("/")[:3])
-    of = {"LoadBalancer": balancer, "TargetGroup": group.rpartition(":")[2]}
-    found = points(target, "AWS/ApplicationELB", metric, of, during=during, statistic="Sum")
+    """The sum of a metric of a target group."""
+    of = balancer.dimensions(rule, group)
+    found = points(target, balancer.NAMESPACE, metric, of, during=during, statistic="Sum")
     return int(sum(value for _, value in found))
 
 

@@ -139,12 +139,17 @@ class Evidence:
         return [line for text in (file.read_text().splitlines() if file.exists() else ()) if (line := _parsed(text))]
 
     def _append(self, file: str, text: str) -> None:
-        descriptor = os.open(self.folder / file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "a+") as opened:
-            whole = (self.folder / file).read_text()
-            opened.write(("" if whole.endswith("\n") or not whole else "\n") + self._masked(text) + "\n")
-            opened.flush()
-            os.fsync(opened.fileno())
+        append(self.folder / file, self._masked(text))
+
+
+def append(file: Path, line: str) -> None:
+    """Add a line that only the owner may read, and see it on the disk; one that a crash cut short stays by itself."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a+") as opened:
+        whole = file.read_text()
+        opened.write(("" if whole.endswith("\n") or not whole else "\n") + line + "\n")
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

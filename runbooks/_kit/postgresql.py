@@ -68,6 +68,13 @@ def refusal_to_write(target: Target, service: str) -> str:
     return ""
 
 
+def revision(target: Target, service: str) -> str:
+    """The newest migration that the database of ``service`` has. Raises what the server raises."""
+    with connected(target, service) as database:
+        [row] = database.rows("SELECT version_num FROM alembic_version")
+    return str(row["version_num"])
+
+
 def _login(target: Target, service: str, stage: str) -> dict[str, str]:
     secrets = target.operations.database_secret_arns
     if service not in secrets:

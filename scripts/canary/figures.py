@@ -9,11 +9,11 @@ from typing import Any
 
 from components.canary_rollout import labelled
 from components.canary_spec import TRACKS, CanarySpec
+from runbooks._kit import balancer
 from runbooks._kit.target import Target
 from scripts.canary.verdict import Figures
 from scripts.oncall.prometheus import Prometheus
 
-_NAMESPACE = "AWS/ApplicationELB"
 # What is asked, by its id, and how the values of several periods become one.
 _ASKED: Mapping[str, tuple[str, str]] = {
     "requests": ("RequestCount", "Sum"),
@@ -35,11 +35,7 @@ def read(
 
 
 def _balancer(target: Target, rule: str, group: str, since: datetime, now: datetime, seconds: int) -> dict[str, Any]:
-    of = {
-        # The balancer is known from the rule's ARN.
-        "LoadBalancer": "/".join(rule.partition(":listener-rule/")[2].split("/")[:3]),
-        "TargetGroup": group.rpartition(":")[2],
-    }
+    of = balancer.dimensions(rule, group)
     dimensions = [{"Name": name, "Value": value} for name, value in of.items()]
     # All of it in one period, as a percentile of percentiles is none. Metrics come by the minute.
     period = math.ceil(seconds / _MINUTE) * _MINUTE
@@ -48,7 +44,7 @@ def _balancer(target: Target, rule: str, group: str, since: datetime, now: datet
             {
                 "Id": id,
                 "MetricStat": {
-                    "Metric": {"Namespace": _NAMESPACE, "MetricName": metric, "Dimensions": dimensions},
+                    "Metric": {"Namespace": balancer.NAMESPACE, "MetricName": metric, "Dimensions": dimensions},
                     "Period": period,
                     "Stat": statistic,
                 },

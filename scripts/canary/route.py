@@ -7,6 +7,7 @@ from typing import Any
 
 from components.canary import forward
 from components.canary_spec import STABLE, TRACKS, CanarySpec, shares
+from runbooks._kit import balancer
 
 
 class Route:
@@ -18,13 +19,10 @@ class Route:
     def weights(self) -> dict[str, int]:
         """The weight of each track that the rule names now; the stable one alone is a canary's end."""
         tracks = {self._known[track]: track for track in TRACKS}
-        [rule] = self._elb.describe_rules(RuleArns=[self._known["rule"]])["Rules"]
-        for action in rule["Actions"]:
-            if groups := (action.get("ForwardConfig") or {}).get("TargetGroups"):
-                return {tracks[each["TargetGroupArn"]]: int(each.get("Weight", 1)) for each in groups}
-            if "TargetGroupArn" in action:
-                return {tracks[action["TargetGroupArn"]]: 1}
-        raise RuntimeError(f"the rule {self._known['rule']} leads to no target group: {rule['Actions']}")
+        found = balancer.actions(self._elb, self._known["rule"])
+        if weights := balancer.weights(found):
+            return {tracks[arn]: weight for arn, weight in weights.items()}
+        raise RuntimeError(f"the rule {self._known['rule']} leads to no target group: {found}")
 
     def share(self, canary: int) -> dict[str, int]:
         """Give the canary so many thousandths of the visitors; returns the weights as they then are."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import socket
 import uuid
@@ -44,6 +43,7 @@ class World:
     spec: CanarySpec
     route: Route
     pods: Pods
+    prometheus: Prometheus
 
     @classmethod
     def of(cls, target: Target, service: str) -> World:
@@ -54,7 +54,8 @@ class World:
             raise Refused(f"no canary is of {service!r}; services with one are {', '.join(sorted(known))}")
         spec = canary_spec(found)
         pods = Pods(kubernetes.connected(target), target.operations.namespace, service)
-        return cls(target, found, spec, Route(target.client("elbv2"), known[service], spec), pods)
+        route = Route(target.client("elbv2"), known[service], spec)
+        return cls(target, found, spec, route, pods, Prometheus.found(target))
 
     def lease(self, pace: float = 1.0) -> Lease:
         known, environment = self.target.operations.canaries[self.service], self.target.identity.environment
@@ -63,7 +64,7 @@ class World:
     def figures(self, since: datetime) -> dict[str, Figures]:
         """What both releases did since then, by track."""
         known = self.target.operations.canaries[self.service]
-        return figures.read(self.target, Prometheus.found(self.target), self.spec, known, since)
+        return figures.read(self.target, self.prometheus, self.spec, known, since)
 
     def begin(self, image: str, steps: Sequence[Step], *, pace: float, deadline: float) -> State:
         """Take the lease for a new canary. Raises Refused when it may not start now."""
@@ -142,11 +143,9 @@ class World:
 
         folder = ROOT / "services" / self.service / "migrations"
         newest = ScriptDirectory.from_config(migrations.configuration(folder)).get_current_head()
-        with postgresql.connected(self.target, self.service) as database:
-            [row] = database.rows("SELECT version_num FROM alembic_version")
-        if row["version_num"] != newest:
+        if (revision := postgresql.revision(self.target, self.service)) != newest:
             raise Refused(
-                f"the database of {self.service} is at migration {row['version_num']}, and this needs {newest}: "
+                f"the database of {self.service} is at migration {revision}, and this needs {newest}: "
                 "expand the schema first, in a release of its own (docs/migrations.md)"
             )
 
@@ -163,10 +162,7 @@ class Trail:
     def __call__(self, event: str, **more: Any) -> None:
         """Keep a line."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with os.fdopen(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as opened:
-            opened.write(evidence.canonical({"at": now, **self._common, "event": event, **more}) + "\n")
-            opened.flush()
-            os.fsync(opened.fileno())
+        evidence.append(self.file, evidence.canonical({"at": now, **self._common, "event": event, **more}))
 
 
 def _ttl(pace: float) -> timedelta:

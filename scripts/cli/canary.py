@@ -21,7 +21,7 @@ from scripts.canary.driver import SETTLES, Outcome, Say
 from scripts.canary.lease import State
 from scripts.canary.world import Release, World
 from scripts.cli import console
-from scripts.cli.here import use_local
+from scripts.cli.here import Environment, Local
 from scripts.cli.update import opened
 from scripts.deployment import Failed
 from scripts.local.monitoring.prometheus import SPEED
@@ -34,10 +34,6 @@ app = typer.Typer(no_args_is_help=True, help="Try a release on a few visitors; p
 TAKEN_BACK = 3
 
 Service = Annotated[str, typer.Argument(help="booking, payment or notification.")]
-Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")]
-Local = Annotated[
-    bool, typer.Option("--local", callback=use_local, is_eager=True, help="On the platform of this machine.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 
@@ -188,7 +184,7 @@ def _on_this_machine(world: World) -> Release:
     def release(digest: str, say: Say) -> None:
         layout = Layout.default()
         with layout.locked():
-            stack = lifecycle.open_stack(layout, pulumi.obtain(say), images=lifecycle.running_images(layout))
+            stack = lifecycle.running_stack(layout, pulumi.obtain(say))
             stack.use_images({world.service: digest})
             stack.up(say)
 

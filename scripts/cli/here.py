@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
+import boto3
+import typer
+
+from runbooks._kit import Target
 from scripts.cli import console
 from scripts.local.cloud.running import Addresses
 from scripts.local.platform import parts
@@ -33,3 +38,18 @@ def use_local(chosen: bool) -> bool:
             console.fail("there is no platform; start it with `make up`", code=2)
         os.environ |= found
     return chosen
+
+
+Local = Annotated[
+    bool,
+    # Eager: it comes before the options that its variables fill.
+    typer.Option("--local", is_eager=True, callback=use_local, help="On the platform of this machine."),
+]
+Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")]
+
+
+def looked_at(environment: str, region: str | None = None) -> Target:
+    """The environment that a command looks at. Raises Refused; ends a command that names none."""
+    if not environment:
+        console.fail("which environment? Give --environment, set ENVIRONMENT, or choose --local", code=2)
+    return Target.open(boto3.Session(region_name=region), environment)

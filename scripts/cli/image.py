@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
 from scripts.cli import console
+from scripts.cli.here import Environment
 from scripts.cli.update import AsJson, StackName, explained, opened
 from scripts.images import registry
 from scripts.images.build import CannotBuild, Commit, Recipe, build, push
@@ -100,7 +101,7 @@ def verify(
 
 @app.command()
 def flaws(
-    environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")],
+    environment: Environment,
     as_json: AsJson = False,
 ) -> None:
     """List the grave flaws that are known of the images that run. Exit 0 none, 3 some."""

@@ -16,7 +16,7 @@ import httpx
 import typer
 
 from scripts.cli import console
-from scripts.cli.here import use_local
+from scripts.cli.here import Local
 from scripts.deployment import Failed
 from scripts.github import open_requests as github
 from scripts.local.platform import lifecycle
@@ -37,9 +37,6 @@ _HOURS = {"h": 1, "d": 24}
 _PARTIAL = 4
 Name = Annotated[str, typer.Argument(help="The preview, e.g. pr-12.")]
 Host = Annotated[str, typer.Option(help="The environment whose guest it is; never production.")]
-Local = Annotated[
-    bool, typer.Option("--local", is_eager=True, callback=use_local, help="On the platform of this machine.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Do it; without it is only said what would be done.")]
 

@@ -11,9 +11,9 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from runbooks._kit import Refused, Target
+from runbooks._kit import Refused
 from scripts.cli import canary, console, image
-from scripts.cli.here import use_local
+from scripts.cli.here import Environment, Local, looked_at
 from scripts.cli.update import AsJson, StackName, explained, opened
 from scripts.deployment import Deployment
 from scripts.images import registry
@@ -26,10 +26,6 @@ from scripts.releases.whereabouts import places
 from scripts.toolchain import pulumi
 
 app = typer.Typer(no_args_is_help=True, help="Releases: the images and the saga that belong together.")
-Local = Annotated[
-    bool, typer.Option("--local", is_eager=True, callback=use_local, help="The platform of this machine.")
-]
-Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Make the changes; without it they are only planned.")]
 
 
@@ -37,7 +33,7 @@ Apply = Annotated[bool, typer.Option("--apply", help="Make the changes; without 
 def show_all(environment: Environment = "", _local: Local = False, as_json: AsJson = False) -> None:
     """List the releases of an environment, the newest first; the first line is what runs."""
     with _explained():
-        found = history(_target(environment).client("ssm"), environment)
+        found = history(looked_at(environment).client("ssm"), environment)
     if as_json:
         console.as_json([asdict(each) for each in found])
         return
@@ -59,7 +55,7 @@ def show_all(environment: Environment = "", _local: Local = False, as_json: AsJs
 def show(environment: Environment = "", _local: Local = False, as_json: AsJson = False) -> None:
     """Show what runs where: processes, saga and schemas, as they are. Exit 1 when something is not as released."""
     with _explained():
-        target = _target(environment)
+        target = looked_at(environment)
         release = history(target.client("ssm"), environment)[0]
         found = list(places(target, release))
     if as_json:
@@ -109,7 +105,7 @@ def rollback(
     Exit 0 done, 1 failed, 2 refused.
     """
     with _explained():
-        release = to_go_back_to(history(_target(stack).client("ssm"), stack), to)
+        release = to_go_back_to(history(looked_at(stack).client("ssm"), stack), to)
     _say(release)
     _bring(stack, release.images, local=_local, apply=apply, allowed=[], as_json=as_json)
 
@@ -121,7 +117,7 @@ def canary_(images: image.ImagesFile, stack: StackName, apply: Apply = False, as
     The first that is taken back ends it. Exit 0 done, 1 failed, 2 refused, 3 taken back.
     """
     with _explained():
-        released = history(_target(stack).client("ssm"), stack)[0].images
+        released = history(looked_at(stack).client("ssm"), stack)[0].images
     found = {service: url.rsplit("@", 1) for service, url in image.read(images).items()}
     new = {service: place for service, place in found.items() if released.get(service) != place[1]}
     if not apply:
@@ -162,15 +158,8 @@ def _bring(
 
 def _deployment(stack: str, progress: console.Progress, *, local: bool) -> Deployment:
     if local:
-        layout = Layout.default()
-        return lifecycle.open_stack(layout, pulumi.obtain(progress.say), images=lifecycle.running_images(layout))
+        return lifecycle.running_stack(Layout.default(), pulumi.obtain(progress.say))
     return opened(stack, progress)
-
-
-def _target(environment: str) -> Target:
-    if not environment:
-        console.fail("which environment? Give --environment, set ENVIRONMENT, or choose --local", code=2)
-    return Target.open(boto3.Session(), environment)
 
 
 def short(name: str) -> str:

@@ -6,15 +6,14 @@ import time
 from dataclasses import asdict
 from typing import Annotated
 
-import boto3
 import typer
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from runbooks._kit import Refused, Target
+from runbooks._kit import Refused
 from scripts.cli import console
-from scripts.cli.here import use_local
+from scripts.cli.here import Environment, Local, looked_at
 from scripts.oncall.lights import Light, State, ordered, worst
 from scripts.oncall.prometheus import Prometheus
 from scripts.oncall.sights import Screen
@@ -28,16 +27,12 @@ _SIGNS = {
 
 
 def status(
-    environment: Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment, e.g. prod.")] = "",
+    environment: Environment = "",
     region: Annotated[
         str | None,
         typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Its Region (default: the profile's)."),
     ] = None,
-    _local: Annotated[
-        bool,
-        # Eager: it comes before the options that its variables fill.
-        typer.Option("--local", is_eager=True, callback=use_local, help="The platform of this machine."),
-    ] = False,
+    _local: Local = False,
     watch: Annotated[float, typer.Option(min=0, help="Look again every so many seconds, until Ctrl-C.")] = 0,
     everything: Annotated[bool, typer.Option("--all", help="Show what is good line by line, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")] = False,
@@ -46,10 +41,8 @@ def status(
 
     Only looks. Exit 0 when all is well, 1 when something is not or cannot be seen.
     """
-    if not environment:
-        console.fail("which environment? Give --environment, set ENVIRONMENT, or choose --local", code=2)
     try:
-        target = Target.open(boto3.Session(region_name=region), environment)
+        target = looked_at(environment, region)
     except Refused as error:
         console.fail(str(error), code=2)
     screen = Screen(target, Prometheus.found(target))

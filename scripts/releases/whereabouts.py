@@ -38,9 +38,7 @@ def places(target: Target, release: Release) -> Iterator[Place]:
     yield _saga(target, release)
     for service in release.images:
         try:
-            with postgresql.connected(target, service) as database:
-                [row] = database.rows("SELECT version_num FROM alembic_version")
-                yield Place(service, "schema", "", row["version_num"])
+            yield Place(service, "schema", "", postgresql.revision(target, service))
         except postgresql.AWAY as error:
             yield Place(service, "schema", "", f"cannot be seen from here: {error}")
 

@@ -8,21 +8,20 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from scripts.bootstrap import WrongAccount, home, plan
 from scripts.cli import app
+from tests.support.aws import mocked_aws
 
 REGION, ACCOUNT = "eu-west-3", "123456789012"
 Client = Callable[[str], Any]
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def client() -> Iterator[Client]:
     make: Any = boto3.client
-    with mock_aws():
+    with mocked_aws():
         yield lambda service: make(service, region_name=REGION)
 
 

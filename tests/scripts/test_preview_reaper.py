@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from moto import mock_aws
 
 from scripts.github import open_requests as github
 from scripts.previews.reaper import Action, Kind, Sight, plan
 from scripts.previews.records import Full, Record, Records, State
 from stacks.preview import PLACES
+from tests.support.aws import mocked_aws
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -76,7 +76,7 @@ def test_what_belongs_to_no_preview_is_told() -> None:
 
 @pytest.fixture
 def records() -> Iterator[Records]:
-    with mock_aws():
+    with mocked_aws():
         yield Records(boto3.client("ssm", region_name="eu-west-3"), "dev")
 
 

@@ -175,6 +175,11 @@ def push_image(layout: Layout, ecr: Any, service: str, digest: str) -> None:
         )
 
 
+def running_stack(layout: Layout, engine: pulumi.Engine) -> Stack:
+    """The platform's stack as it runs, whatever the checkout would build."""
+    return open_stack(layout, engine, images=running_images(layout))
+
+
 def running_images(layout: Layout) -> dict[str, str]:
     """The digest that the API of each service runs now."""
     return asyncio.run(_running_images(Path(record_of(layout).kubeconfig)))

@@ -10,10 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from components.functions import canary_rollback
 from components.functions.canary_rollback import NotRolledBack, settle, settle_all
+from tests.support.aws import mocked_aws
 
 NOW = datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
 LEASE = "/dev/booking-canary/lease"
@@ -59,10 +59,8 @@ def forward(weights: dict[str, int]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def balanced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Balanced]:
-    # Other tests of this process may have named a server for all of AWS; moto in the process answers only without.
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
+def balanced() -> Iterator[Balanced]:
+    with mocked_aws():
         ec2, elb = boto3.client("ec2", region_name=REGION), boto3.client("elbv2", region_name=REGION)
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [

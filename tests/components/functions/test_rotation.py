@@ -15,7 +15,6 @@ import aio_pika
 import asyncpg
 import boto3
 import pytest
-from moto import mock_aws
 from redis import Redis
 
 from components.functions.rotation import NotRotatable, Store, rotate
@@ -29,6 +28,7 @@ from scripts.local.servers import postgres, rabbitmq, redis
 from scripts.local.servers.rabbitmq import ADMIN
 from services.common import database
 from tests.services.broker import PASSWORD, set_up
+from tests.support.aws import mocked_aws
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def client() -> Iterator[Any]:
-    with mock_aws():
+    with mocked_aws():
         yield boto3.client("secretsmanager", region_name="eu-west-3")
 
 

@@ -14,7 +14,6 @@ from urllib.error import HTTPError
 import asyncpg
 import boto3
 import pytest
-from moto import mock_aws
 from redis import Redis
 
 from components.broker_topology import definitions
@@ -28,6 +27,7 @@ from services.common import database, migrations
 from services.common.settings import MigrationSettings
 from stacks.messaging import PUBLISHERS, SUBSCRIPTIONS
 from stacks.settings import SERVICES
+from tests.support.aws import mocked_aws
 from tests.support.databases import run
 
 SCHEMA = Path("services", "booking", "migrations")
@@ -83,7 +83,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         server = stack.enter_context(postgres.running(folder))
         broker = stack.enter_context(rabbitmq.running(folder))
         cache = stack.enter_context(redis.running(folder))
-        stack.enter_context(mock_aws())
+        stack.enter_context(mocked_aws())
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
         secrets = boto3.client("secretsmanager", region_name="eu-west-3")
         made = Shared(server, broker, cache, secrets)

@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from components.canary_guard import fired
 from components.canary_spec import Limits, error_rate
@@ -20,6 +19,7 @@ from scripts.local.monitoring.alarms import ALARM, NOT_MEASURED, OK, UNKNOWN, Al
 from scripts.local.monitoring.events import Events
 from scripts.local.monitoring.expressions import evaluate, holds
 from scripts.local.monitoring.measures import Measures
+from tests.support.aws import mocked_aws
 
 REGION = "eu-west-3"
 
@@ -117,11 +117,10 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def world() -> Iterator[World]:
     mutes.apply()
     metrics.apply()
-    with mock_aws():
+    with mocked_aws():
         yield World()
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from scripts.local.platform.layout import Layout, Record
 
 EVENTCTL = Path(sys.executable).with_name("eventctl")
 # Seconds: the platform is up in about 200 on two idle cores.
@@ -30,6 +34,20 @@ def eventctl(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         stdin=subprocess.DEVNULL,
         env={**own_environment(), **environment},
     )
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[Layout, Record]]:
+    """A platform in ``folder``, gone at the end."""
+    try:
+        done = eventctl("local", "up", "--state", str(folder))
+        assert done.returncode == 0, done.stderr
+        layout = Layout(folder)
+        record = layout.record()
+        assert record is not None
+        yield layout, record
+    finally:
+        eventctl("local", "down", "--state", str(folder))
 
 
 def mentioning(text: str) -> list[str]:

@@ -30,7 +30,7 @@ from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import eventually
 from scripts.toolchain import pulumi
-from tests.local.platform.support import EVENTCTL, PATIENCE, eventctl, own_environment
+from tests.local.platform.support import EVENTCTL, PATIENCE, own_environment, running
 
 pytestmark = pytest.mark.timeout(PATIENCE * 4)
 
@@ -181,17 +181,9 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    folder = tmp_path_factory.mktemp("canary") / "state"
-    try:
-        done = eventctl("local", "up", "--state", str(folder))
-        assert done.returncode == 0, done.stderr
-        layout = Layout(folder)
-        record = layout.record()
-        assert record is not None
+    with running(tmp_path_factory.mktemp("canary") / "state") as (layout, record):
         assert eventually(lambda: _reached(layout, record), timeout=60, every=1)
         yield Platform(layout, record)
-    finally:
-        eventctl("local", "down", "--state", str(folder))
 
 
 def _reached(layout: Layout, record: Record) -> bool:
@@ -250,8 +242,7 @@ def test_when_eventctl_is_killed_the_stack_takes_the_canary_back_and_a_preview_m
         assert eventually(lambda: 100 in platform.weights().values(), timeout=240, every=1)
         engine = pulumi.find()
         assert engine is not None
-        running = lifecycle.running_images(platform.layout)
-        stack = lifecycle.open_stack(platform.layout, engine, images=running)
+        stack = lifecycle.running_stack(platform.layout, engine)
         assert set(stack.preview(lambda _: None)) == {"same"}
         assert 100 in platform.weights().values()
     finally:

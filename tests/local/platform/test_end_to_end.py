@@ -23,7 +23,7 @@ from scripts.local.processes import eventually
 from scripts.toolchain import kubernetes, pulumi
 from services.notification.workflows import WORKFLOWS
 from stacks.processes import PROCESSES
-from tests.local.platform.support import PATIENCE, eventctl, mentioning
+from tests.local.platform.support import PATIENCE, eventctl, mentioning, running
 
 pytestmark = pytest.mark.timeout(PATIENCE * 2)
 
@@ -56,16 +56,8 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    folder = tmp_path_factory.mktemp("platform") / "state"
-    try:
-        done = eventctl("local", "up", "--state", str(folder))
-        assert done.returncode == 0, done.stderr
-        layout = Layout(folder)
-        record = layout.record()
-        assert record is not None
+    with running(tmp_path_factory.mktemp("platform") / "state") as (layout, record):
         yield Platform(layout, record)
-    finally:
-        eventctl("local", "down", "--state", str(folder))
 
 
 @pytest.fixture

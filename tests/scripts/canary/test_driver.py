@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from components.canary_spec import CANARY, STABLE, shares
 from scripts.canary.driver import Driver, Outcome
@@ -17,6 +16,7 @@ from scripts.canary.lease import Lease, State
 from scripts.canary.verdict import Figures
 from stacks.objectives import canary_spec
 from tests.scripts.canary.test_lease import NAME, STATE
+from tests.support.aws import mocked_aws
 
 WELL = Figures(requests=500, p90=0.01, p99=0.02)
 
@@ -96,9 +96,8 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr("scripts.canary.driver.time.sleep", lambda _: None)
-    with mock_aws():
+    with mocked_aws():
         ssm = boto3.client("ssm", region_name="eu-west-3")
         ssm.put_parameter(Name=NAME, Value='{"ended": "never started"}', Type="String")
         yield World(ssm)

@@ -10,12 +10,12 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from components.functions import canary_rollback
 from runbooks._kit import lock
 from runbooks._kit.model import Refused
 from scripts.canary.lease import Lease, Lost, State
+from tests.support.aws import mocked_aws
 
 NAME = "/dev/booking-canary/lease"
 STATE = State(
@@ -33,9 +33,8 @@ STATE = State(
 
 
 @pytest.fixture
-def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
+def ssm() -> Iterator[Any]:
+    with mocked_aws():
         client = boto3.client("ssm", region_name="eu-west-3")
         client.put_parameter(Name=NAME, Value='{"ended": "never started"}', Type="String")
         yield client

@@ -12,7 +12,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from components.registry import RELEASE_PREFIX
@@ -20,6 +19,7 @@ from scripts import lock
 from scripts.cli import app
 from scripts.images import registry
 from scripts.images.build import CannotBuild, Commit, Recipe, build, push
+from tests.support.aws import mocked_aws
 
 RUN = CliRunner()
 DIGEST = "sha256:" + "a" * 64
@@ -64,7 +64,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 @pytest.fixture
 def ecr() -> Iterator[Any]:
-    with mock_aws():
+    with mocked_aws():
         make: Any = boto3.client
         client = make("ecr", region_name="eu-west-3", aws_access_key_id="x", aws_secret_access_key="x")
         client.create_repository(repositoryName="dev/booking")

@@ -8,15 +8,15 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from components.release_record import parameter_name
 from scripts.releases.history import NoRelease, history, to_go_back_to
+from tests.support.aws import mocked_aws
 
 
 @pytest.fixture
 def ssm() -> Iterator[Any]:
-    with mock_aws():
+    with mocked_aws():
         make: Any = boto3.client
         yield make("ssm", region_name="eu-west-3", aws_access_key_id="x", aws_secret_access_key="x")
 
