@@ -10,11 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.severity import Severity
 from scripts import record
 from scripts.deployment import ROOT
 
 FOLDER = ROOT / "runbooks"
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+_ALARMS, _NAMED = re.compile(r"^Alarms?: (.+?)(?:\(|\.|$)", re.MULTILINE), re.compile(r"`([^`]+)`")
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -40,11 +42,17 @@ class About:
 
 @cache
 def all_of_them() -> tuple[About, ...]:
-    """Every runbook, with the alarms of production that lead to it."""
+    """Every runbook, with the alarms of production that lead to it; else those that its document names.
+
+    These are alarms of environments that are not production, whose faults wake nobody.
+    """
     alarms: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for resource in record.read()["resources"]:
         for name, (runbook, severity) in _alarms(resource).items():
             alarms[runbook][name] = severity
+    for path in FOLDER.glob("*.md"):
+        if path.stem not in alarms:
+            alarms[path.stem] = dict.fromkeys(_NAMED.findall(_ALARMS.findall(path.read_text())[0]), Severity.TICKET)
     return tuple(
         About(
             name=path.stem,
