@@ -75,8 +75,9 @@ class HAProxy:
             self._rules, self._maps = wanted, wanted_maps
             return
         self._bring_maps(wanted_maps)
+        there = self._servers()
         for group in groups:
-            self._bring_targets(group)
+            self._bring_targets(group, there)
 
     def states(self, groups: Iterable[Group]) -> dict[str, dict[str, str]]:
         """How the targets of each group are, in ELBv2's words: initial, healthy or unhealthy; by ARN and target."""
@@ -97,8 +98,8 @@ class HAProxy:
             self.tell(f"commit map @{version} {file}")
         self._maps = wanted
 
-    def _bring_targets(self, group: Group) -> None:
-        there = {name: row for (backend, name), row in self._servers().items() if backend == group.name}
+    def _bring_targets(self, group: Group, servers: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+        there = {name: row for (backend, name), row in servers.items() if backend == group.name}
         wanted = {server(target): target for target in group.targets}
         for name, target in wanted.items():
             if name not in there:
