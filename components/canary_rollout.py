@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.canary_spec import CANARY, STABLE, Business, CanarySpec, error_rate, shares
+from components.canary_spec import CANARY, STABLE, Business, CanarySpec, error_rate, shares, slowest
 
 Object = dict[str, Any]
 # Where Argo hands a route over (argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi).
@@ -55,44 +55,37 @@ def strategy(spec: CanarySpec, *, namespace: str) -> Object:
     }
 
 
-def analysis_template(spec: CanarySpec, *, namespace: str, dimensions: Mapping[str, str]) -> Object:
-    """Judges the canary by the same figures as the alarms. Without data it is inconclusive: it waits, and stops."""
+def analysis_template(
+    spec: CanarySpec, *, namespace: str, canary: Mapping[str, str], stable: Mapping[str, str]
+) -> Object:
+    """Judges the canary by the same figures as the alarms; ``canary`` and ``stable`` are dimensions of target groups.
+
+    Without requests it is inconclusive: it waits, and stops.
+    """
     limits = spec.limits
-    slow = [
-        {
-            "id": "p99",
-            "return_data": True,
-            "metric": {
-                "namespace": "AWS/ApplicationELB",
-                "metric_name": "TargetResponseTime",
-                "dimensions": dict(dimensions),
-                "stat": "p99",
-                "period": 60,
-            },
-        }
-    ]
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisTemplate",
         "metadata": {"name": spec.service, "namespace": namespace},
         "spec": {
             "metrics": [
-                _metric("errors", limits.error_percent, error_rate(limits, dimensions)),
-                _metric("latency", limits.p99_seconds, slow),
+                _metric("errors", limits.error_percent, error_rate(limits, canary)),
+                _metric("latency", limits.p99_seconds, slowest(limits, canary, stable), silent="true"),
                 *(_business_metric(spec, each) for each in spec.business),
             ]
         },
     }
 
 
-def _metric(name: str, most: float, queries: list[Object]) -> Object:
+def _metric(name: str, most: float, queries: list[Object], silent: str = "false") -> Object:
+    """``silent`` is whether no value is a good one, as where there are too few requests for a percentile."""
     some = "len(result[0].Values) > 0"
     return {
         "name": name,
         "interval": "1m",
         "failureLimit": _FAILURES,
         "inconclusiveLimit": _INCONCLUSIVE,
-        "successCondition": f"{some} && all(result[0].Values, {{# <= {most}}})",
+        "successCondition": f"{some} ? all(result[0].Values, {{# <= {most}}}) : {silent}",
         "failureCondition": f"{some} && any(result[0].Values, {{# > {most}}})",
         "provider": {"cloudWatch": {"interval": "5m", "metricDataQueries": [_query(each) for each in queries]}},
     }

@@ -19,6 +19,9 @@ TRACKS = (STABLE, CANARY)
 # Elastic Load Balancing API Reference, "TargetGroupTuple" and "TargetGroupStickinessConfig": weights, seconds.
 WEIGHTS, _STICKY = range(0, 1000), range(1, 604_801)
 _WHOLE = 1000
+# Of so many requests two are the slowest hundredth: of fewer it is one alone, and that is chance.
+HUNDREDTHS = 200
+Dimensions = Mapping[str, pulumi.Input[str]]
 _HEADER, _COOKIE = re.compile(r"[A-Za-z0-9-]{1,40}"), re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -42,7 +45,8 @@ class Step:
 class Limits:
     """The worst that a canary may do for two minutes running, once it has ``requests`` a minute to be judged by.
 
-    Whatever the limits, nine in ten of its answers may not take ``slower`` times as long as the stable release's.
+    Whatever the limits, nine in ten of its answers may not take ``slower`` times as long as the stable release's. What
+    one in a hundred takes, in seconds, is judged of HUNDREDTHS requests or more.
     """
 
     error_percent: float = 1.0
@@ -139,30 +143,39 @@ def shares(canary: int) -> dict[str, int]:
     return {STABLE: min(_WHOLE - canary, WEIGHTS.stop - 1), CANARY: canary}
 
 
-def error_rate(
-    limits: Limits, dimensions: Mapping[str, pulumi.Input[str]], *, period: int = 60
-) -> list[dict[str, Any]]:
+def error_rate(limits: Limits, dimensions: Dimensions) -> list[dict[str, Any]]:
     """Errors in per cent of requests, as CloudWatch computes it; nothing while there are too few to be judged."""
-    parts = {"errors": "HTTPCode_Target_5XX_Count", "requests": "RequestCount"}
     return [
-        {
-            "id": "rate",
-            "expression": f"IF(requests >= {limits.requests}, 100 * FILL(errors, 0) / requests)",
-            "label": "errors in per cent",
-            "return_data": True,
-        },
-        *(
-            {
-                "id": name,
-                "return_data": False,
-                "metric": {
-                    "namespace": "AWS/ApplicationELB",
-                    "metric_name": metric,
-                    "dimensions": dict(dimensions),
-                    "stat": "Sum",
-                    "period": period,
-                },
-            }
-            for name, metric in parts.items()
-        ),
+        _computed("rate", f"IF(requests >= {limits.requests}, 100 * FILL(errors, 0) / requests)", "errors in per cent"),
+        _metric("errors", "HTTPCode_Target_5XX_Count", "Sum", dimensions),
+        _metric("requests", "RequestCount", "Sum", dimensions),
     ]
+
+
+def slowest(limits: Limits, canary: Dimensions, stable: Dimensions) -> list[dict[str, Any]]:
+    """Seconds that one in a hundred of a canary's answers takes; nothing while there are too few, or both are slow."""
+    return [
+        _computed(
+            "slow",
+            f"IF(requests >= {HUNDREDTHS}, IF(FILL(stable, 0) <= {limits.p99_seconds}, canary))",
+            "seconds of one in a hundred answers",
+        ),
+        _metric("canary", "TargetResponseTime", "p99", canary),
+        _metric("stable", "TargetResponseTime", "p99", stable),
+        _metric("requests", "RequestCount", "Sum", canary),
+    ]
+
+
+def _computed(id: str, expression: str, label: str) -> dict[str, Any]:
+    return {"id": id, "expression": expression, "label": label, "return_data": True}
+
+
+def _metric(id: str, name: str, statistic: str, dimensions: Dimensions) -> dict[str, Any]:
+    metric = {
+        "namespace": "AWS/ApplicationELB",
+        "metric_name": name,
+        "dimensions": dict(dimensions),
+        "stat": statistic,
+        "period": 60,
+    }
+    return {"id": id, "return_data": False, "metric": metric}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from components.canary_spec import Business, CanarySpec
+from components.canary_spec import HUNDREDTHS, Business, CanarySpec
 
 # Seconds; what is less is the machine's doing.
 _NOISE = 0.01
@@ -74,7 +74,7 @@ def _slow(spec: CanarySpec, canary: Figures, stable: Figures) -> Iterator[str]:
     if canary.requests < limits.requests or canary.p99 is None or canary.p90 is None:
         return
     # When the stable release is as slow, it is not the canary's doing.
-    if canary.p99 > limits.p99_seconds >= (stable.p99 or 0.0):
+    if canary.requests >= HUNDREDTHS and canary.p99 > limits.p99_seconds >= (stable.p99 or 0.0):
         yield f"one in a hundred answers takes {canary.p99:.3f} s or more, above {limits.p99_seconds} s"
     if stable.p90 is not None and canary.p90 > limits.slower * stable.p90 and canary.p90 - stable.p90 > _NOISE:
         yield f"one in ten answers takes {canary.p90:.3f} s or more, with the stable release {stable.p90:.3f} s"

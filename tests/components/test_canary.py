@@ -174,8 +174,17 @@ class TestWhatEndsIt:
         assert {each["metric"]["dimensions"]["LoadBalancer"] for each in queries if "metric" in each} == {
             "app/balancer/1"
         }
-        slow = built.one(cloudwatch.MetricAlarm, "booking-canary-slow").inputs
-        assert (slow["extendedStatistic"], "statistic" in slow) == ("p99", False)
+
+    def test_slowness_ends_a_canary_only_while_the_stable_release_is_not_as_slow(self, built: Recording) -> None:
+        queries = built.one(cloudwatch.MetricAlarm, "booking-canary-slow").inputs["metricQueries"]
+        measured = {each["id"]: each["metric"] for each in queries if "metric" in each}
+        assert {id: each["stat"] for id, each in measured.items()} == {
+            "canary": "p99",
+            "stable": "p99",
+            "requests": "Sum",
+        }
+        groups = {id: each["dimensions"]["TargetGroup"] for id, each in measured.items()}
+        assert groups["canary"] == groups["requests"] != groups["stable"]
 
     def test_every_minute_leases_are_looked_at(self, built: Recording) -> None:
         assert built.one(cloudwatch.EventRule, "guard-leases").inputs["scheduleExpression"] == "rate(1 minute)"
@@ -225,11 +234,15 @@ class TestTheSecondWay:
             strategy(SPEC, namespace="platform")
 
     def test_without_data_a_verdict_is_neither_good_nor_bad(self) -> None:
-        template = analysis_template(WHOLE, namespace="platform", dimensions={"TargetGroup": "t"})
+        template = analysis_template(
+            WHOLE, namespace="platform", canary={"TargetGroup": "c"}, stable={"TargetGroup": "s"}
+        )
         for metric in template["spec"]["metrics"]:
-            for condition in ("successCondition", "failureCondition"):
-                assert metric[condition].startswith("len(result[0].Values) > 0 && ")
+            assert metric["failureCondition"].startswith("len(result[0].Values) > 0 && ")
             assert metric["inconclusiveLimit"] > 0
+        silent = {each["name"]: each["successCondition"].rpartition(" : ")[2] for each in template["spec"]["metrics"]}
+        # Of too few requests there is no percentile, and that there are enough is said of the errors.
+        assert silent == {"errors": "false", "latency": "true"}
 
     def test_the_route_serves_who_asks_for_the_canary_first_and_weighs_the_others(self) -> None:
         chosen, everybody = http_route(WHOLE, namespace="platform", gateway="edge", prefix="/api/booking", canary=50)[

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi.runtime import mocks, rpc, stack
+from pulumi.runtime import mocks, rpc, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
 from components.context import Context, Place
@@ -84,7 +84,6 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
         ]
     },
     "aws:lb/loadBalancer:LoadBalancer": {"arnSuffix": "app/balancer/1", "dnsName": "internal-balancer.example"},
-    "aws:lb/targetGroup:TargetGroup": {"arnSuffix": "targetgroup/one/1"},
     "aws:route53/zone:Zone": {"zoneId": "Z1", "nameServers": ["ns-1.example", "ns-2.example"]},
     "aws:rds/instance:Instance": {
         "address": "database.example.com",
@@ -102,8 +101,8 @@ class _Answers(mocks.Mocks):
         if args.typ == STACK_REFERENCE:
             return args.name, {"name": args.name, "outputs": dict(self._looked_up[args.name])}
         state = {"arn": f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:{REGION}:{ACCOUNT}:{args.name}"}
-        told = _TOLD.get(args.typ, {})
-        return f"{args.name}-id", {**state, "name": args.name, "url": f"https://{args.name}", **told, **args.inputs}
+        own = {"name": args.name, "url": f"https://{args.name}", "arnSuffix": f"{args.name}/1"}
+        return f"{args.name}-id", {**state, **own, **_TOLD.get(args.typ, {}), **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token in self._looked_up:
@@ -140,6 +139,8 @@ def record(program: Callable[[], Any], *, looked_up: Mapping[str, Mapping[str, A
     """
     answers = _Answers(looked_up)
     monitor = _Monitor(answers)
+    # What a refused program left undone would be awaited for ever: its loop is no more.
+    settings.SETTINGS.outputs.clear()
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(answers, project="event-platform", stack="test", monitor=monitor, organization="organization")
 

@@ -84,7 +84,8 @@ def render(place: Place, rules: Sequence[Rule], groups: Sequence[Group], *, spee
 
 def _head(place: Place) -> Iterator[str]:
     yield "global"
-    yield f"  stats socket {place.socket} mode 600 level admin expose-fd listeners"
+    # By its name alone, in the folder in which the process works: a whole path may be longer than a socket's address.
+    yield f"  stats socket unix@{place.socket.name} mode 600 level admin expose-fd listeners"
     # Of its log only the lines of requests.
     yield f"  log {place.log} len 1024 format raw local0 info info"
     yield "  hard-stop-after 60s"

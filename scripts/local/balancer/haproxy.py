@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +42,10 @@ def create(folder: Path, host: str, authority: Authority, names: Sequence[str]) 
     _write(place, [], [], speed=1)
     started = processes.Server(
         name="balancer",
-        command=[str(binaries.find("haproxy")), "-W", "-S", f"{place.master},mode,600", "-f", str(place.file)],
+        command=[
+            *(str(binaries.find("haproxy")), "-C", str(folder)),
+            *("-W", "-S", f"unix@{place.master.name},mode,600", "-f", str(place.file)),
+        ],
         log=folder / "haproxy.log",
     )
     return started, place
@@ -147,11 +152,22 @@ class HAProxy:
         return answer
 
     def _ask(self, path: Path, command: str) -> str:
-        with socket.socket(socket.AF_UNIX) as connection:
+        with socket.socket(socket.AF_UNIX) as connection, _opened(path.parent) as folder:
             connection.settimeout(_PATIENCE)
-            connection.connect(str(path))
+            # unix(7): an address has 108 bytes, and the path of a folder may have more.
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
             connection.sendall(f"{command}\n".encode())
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode().strip()
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Its file descriptor."""
+    descriptor = os.open(folder, os.O_PATH)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _state(row: Mapping[str, str]) -> str:

@@ -112,7 +112,9 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder: Path = tmp_path_factory.mktemp("balancer")
+    # Longer than the address of a socket may be.
+    folder: Path = tmp_path_factory.mktemp("balancer") / "-".join(["far"] * 30)
+    folder.mkdir()
     authority = Authority(folder / "tls").create()
     server, place = haproxy.create(folder / "balancer", "127.0.0.1", authority, ["tickets.local.example.com"])
     with processes.serving(server, lambda: processes.listening(place.host, place.port)):

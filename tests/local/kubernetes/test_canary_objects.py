@@ -51,8 +51,10 @@ def rollout(namespace: Namespace) -> dict[str, Any]:
 @pytest.mark.usefixtures("defined")
 async def test_the_rollout_its_analysis_and_its_route_are_accepted(namespace: Namespace) -> None:
     await create(namespace, rollout(namespace))
-    dimensions = {"LoadBalancer": "app/balancer/1", "TargetGroup": "targetgroup/canary/1"}
-    await create(namespace, analysis_template(SPEC, namespace=namespace.name, dimensions=dimensions))
+    canary, stable = (
+        {"LoadBalancer": "app/balancer/1", "TargetGroup": f"targetgroup/{track}/1"} for track in ("canary", "stable")
+    )
+    await create(namespace, analysis_template(SPEC, namespace=namespace.name, canary=canary, stable=stable))
     await create(
         namespace, http_route(SPEC, namespace=namespace.name, gateway="edge", prefix="/api/booking", canary=100)
     )

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from components.canary_guard import fired
-from components.canary_spec import Limits, error_rate
+from components.canary_spec import Limits, error_rate, slowest
 from components.functions import canary_rollback
 from runbooks._kit.silence import silent
 from scripts.local.cloud import metrics, mutes
@@ -179,6 +179,18 @@ def test_the_canarys_rate_of_errors_is_computed_as_cloudwatch_would(
 ) -> None:
     [rate] = [each["expression"] for each in error_rate(Limits(requests=50), {}) if "expression" in each]
     assert evaluate(rate, values) == result
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "requests", "result"),
+    [(0.9, 0.1, 200.0, 0.9), (0.9, None, 200.0, 0.9), (0.9, 0.6, 200.0, None), (0.9, 0.1, 199.0, None)],
+    ids=["slow", "alone", "both", "few"],
+)
+def test_a_canary_is_slow_when_the_stable_release_is_not_and_there_are_enough_requests(
+    canary: float, stable: float | None, requests: float, result: float | None
+) -> None:
+    [slow] = [each["expression"] for each in slowest(Limits(p99_seconds=0.5), {}, {}) if "expression" in each]
+    assert evaluate(slow, {"canary": canary, "stable": stable, "requests": requests}) == result
 
 
 @pytest.mark.parametrize(
