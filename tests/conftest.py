@@ -23,15 +23,29 @@ from services.common import migrations
 from services.common.settings import MigrationSettings
 from tests.support.databases import OWNER, PASSWORD, Databases
 
-LONG = ("tests/environments", "tests/local/platform", "tests/runbooks", "tests/services", "tests/local", "tests/stacks")
+# They look at one running platform, and each leaves it to the next as it wants to find it.
+LIVE = tuple(f"tests/local/platform/test_{each}.py" for each in ("end_to_end", "canary", "preview", "down"))
+LONG = (
+    *LIVE,
+    "tests/environments",
+    "tests/local/platform",
+    "tests/runbooks",
+    "tests/services",
+    "tests/local",
+    "tests/stacks",
+)
 
 
 # xdist has no types.
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """A file to one worker, so that what its tests share is made once; but each runbook's promises are a unit."""
+    """A file to one worker, so that what its tests share is made once. The files of the live platform are one unit; and
+    each runbook's promises are one.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
+        if file in LIVE:
+            return LIVE[0]
         return f"{file}[{test.partition('[')[2]}" if file.endswith("runbooks/test_contract.py") else file
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from scripts.local.cloud.running import Addresses
 from scripts.local.platform.layout import Layout, Record
 
 EVENTCTL = Path(sys.executable).with_name("eventctl")
@@ -36,16 +40,47 @@ def eventctl(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
+@dataclass(frozen=True)
+class Platform:
+    """A running platform of this test session's own."""
+
+    layout: Layout
+    record: Record
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """With them a command means this platform, and its evidence goes where the platform's files go."""
+        folder = self.layout.folder
+        return {"EVENT_PLATFORM_STATE": str(folder), "XDG_STATE_HOME": str(folder.parent / "evidence")}
+
+    def eventctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return eventctl(*arguments, **self.variables)
+
+    def answer(self, *arguments: str) -> Any:
+        """What a command says with --json; it must have worked."""
+        done = self.eventctl(*arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    @property
+    def cloud(self) -> Addresses:
+        return Addresses.load(Path(self.record.cloud))
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of its cloud."""
+        return self.cloud.client(service)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[Layout, Record]]:
+def running(folder: Path) -> Iterator[Platform]:
     """A platform in ``folder``, gone at the end."""
+    layout = Layout(folder)
     try:
         done = eventctl("local", "up", "--state", str(folder))
         assert done.returncode == 0, done.stderr
-        layout = Layout(folder)
         record = layout.record()
         assert record is not None
-        yield layout, record
+        yield Platform(layout, record)
     finally:
         eventctl("local", "down", "--state", str(folder))
 

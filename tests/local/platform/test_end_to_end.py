@@ -1,69 +1,25 @@
-"""The newcomer's path, through the command line alone: up, look around, buy a ticket, up again, down."""
+"""The newcomer's path, through the command line alone: up, look around, buy a ticket, up again."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
-import psutil
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from scripts.local.cloud.running import Addresses
 from scripts.local.platform import lifecycle
-from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import eventually
 from scripts.toolchain import kubernetes, pulumi
 from services.notification.workflows import WORKFLOWS
 from stacks.processes import PROCESSES
-from tests.local.platform.support import PATIENCE, eventctl, mentioning, running
+from tests.local.platform.support import PATIENCE, Platform
 
 pytestmark = pytest.mark.timeout(PATIENCE * 2)
-
-
-Environment = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Platform:
-    """A running platform of this test session's own."""
-
-    layout: Layout
-    record: Record
-
-    def eventctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return eventctl(*arguments, "--state", str(self.layout.folder))
-
-    def aws(self, service: str) -> Any:
-        """A boto3 client of its cloud."""
-        cloud = Addresses.load(Path(self.record.cloud))
-        make: Any = boto3.client
-        return make(
-            service,
-            endpoint_url=cloud.endpoint,
-            region_name=cloud.region,
-            aws_access_key_id="simulated",
-            aws_secret_access_key="simulated",
-        )
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(tmp_path_factory.mktemp("platform") / "state") as (layout, record):
-        yield Platform(layout, record)
-
-
-@pytest.fixture
-def on_call(platform: Platform, tmp_path: Path) -> Environment:
-    """Variables with which `--local` means this platform, and evidence goes where the test's files go."""
-    return {"EVENT_PLATFORM_STATE": str(platform.layout.folder), "XDG_STATE_HOME": str(tmp_path)}
 
 
 def test_every_part_is_listed_with_name_kind_url_and_state(platform: Platform) -> None:
@@ -109,9 +65,9 @@ def test_a_declined_card_ends_in_a_cancelled_order_without_a_ticket(platform: Pl
     assert bought["saga"]["steps"][0]["error"] == "Payment.Declined"
 
 
-def test_the_screen_of_the_person_on_call_is_all_good(platform: Platform, on_call: Environment) -> None:
+def test_the_screen_of_the_person_on_call_is_all_good(platform: Platform) -> None:
     def screen() -> Any:
-        return json.loads(eventctl("status", "--local", "--json", **on_call).stdout)
+        return json.loads(platform.eventctl("status", "--local", "--json").stdout)
 
     assert eventually(lambda: screen()["state"] == "good", timeout=90, every=2), screen()
     seen = {light["part"]: light["detail"] for light in screen()["lights"]}
@@ -131,17 +87,17 @@ def test_prometheus_asks_every_process_of_the_services(platform: Platform) -> No
     assert processes == {(service, entry.name) for service, entries in PROCESSES.items() for entry in entries}
 
 
-def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(on_call: Environment) -> None:
-    done = eventctl("gameday", "run", "connections-exhausted", "--json", **on_call)
+def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(platform: Platform) -> None:
+    done = platform.eventctl("gameday", "run", "connections-exhausted", "--json")
     assert done.returncode == 0, done.stderr
     [result] = json.loads(done.stdout)
     assert result["runbook"] == "database_connections_exhausted"
     assert result["actions"] >= 100
 
 
-def test_a_runbook_has_more_pods_run_for_a_sale_and_fewer_after_it(on_call: Environment) -> None:
+def test_a_runbook_has_more_pods_run_for_a_sale_and_fewer_after_it(platform: Platform) -> None:
     def runbook(*arguments: str) -> Any:
-        done = eventctl("runbook", "run", "on_sale_scale_out", "--local", "--json", *arguments, **on_call)
+        done = platform.eventctl("runbook", "run", "on_sale_scale_out", "--local", "--json", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -234,7 +190,6 @@ def test_two_commands_do_not_change_one_platform_at_the_same_time(platform: Plat
 
 
 def test_a_violating_pack_stops_up_before_anything_changes(platform: Platform, tmp_path: Path) -> None:
-    """Run last but one: the pack forbids what every environment has."""
     pack = tmp_path / "strict"
     pack.mkdir()
     (pack / "PulumiPolicy.yaml").write_text(
@@ -253,25 +208,6 @@ def test_a_violating_pack_stops_up_before_anything_changes(platform: Platform, t
     assert "policy fifo-only" in done.stderr
     assert "saga-booking" in done.stderr
     assert "fifoQueue is absent, it must be true. Set fifoQueue" in done.stderr
-
-
-def test_destroy_leaves_nothing_in_the_cloud_and_down_leaves_nothing_on_the_machine(platform: Platform) -> None:
-    engine = pulumi.find()
-    assert engine is not None
-    stack = lifecycle.open_stack(platform.layout, engine, lasting=False)
-    stack.destroy(lambda _: None)
-    assert stack.export().get("resources", []) == []
-    assert "QueueUrls" not in platform.aws("sqs").list_queues()
-    assert platform.aws("rds").describe_db_instances()["DBInstances"] == []
-    vpcs = platform.aws("ec2").describe_vpcs()["Vpcs"]
-    assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
-
-    pids = [part.pid for part in platform.layout.running().values()]
-    done = platform.eventctl("local", "down")
-    assert done.returncode == 0, done.stderr
-    assert not platform.layout.folder.exists()
-    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
-    assert not mentioning(str(platform.layout.folder))
 
 
 def _status(platform: Platform) -> list[dict[str, str]]:
