@@ -27,8 +27,8 @@ class Pods:
         """How many pods the stable release wants now."""
         return int(self._read(self._stable)["spec"].get("replicas", 1))
 
-    def create(self, digest: str) -> None:
-        """Make the canary without pods; one that was left behind goes first."""
+    def create(self, digest: str, **variables: str) -> None:
+        """Make the canary without pods; one that was left behind goes first. ``variables`` are those that differ."""
         self.delete()
         stable = self._read(self._stable)
         labels = {**stable["metadata"]["labels"], _COMPONENT: f"{stable['metadata']['labels'][_COMPONENT]}-{CANARY}"}
@@ -43,6 +43,8 @@ class Pods:
             constraint["labelSelector"] = {"matchLabels": template["metadata"]["labels"]}
         container = _container({"spec": spec})
         container["image"] = f"{str(container['image']).rpartition('@')[0]}@{digest}"
+        own = [each for each in container.get("env") or [] if each["name"] not in variables]
+        container["env"] = [*own, *({"name": name, "value": value} for name, value in variables.items())]
         self._apps.create_namespaced_deployment(
             self._namespace,
             {

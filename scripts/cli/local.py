@@ -174,7 +174,7 @@ def _explained() -> Iterator[None]:
         NotReady,
         lifecycle.NoPlatform,
         NotBought,
-        rotation.NotScheduled,
+        rotation.NotRotated,
         status.NotDeployed,
     ) as error:
         console.fail(str(error))

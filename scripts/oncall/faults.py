@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pg8000.native
 
+from components.canary_spec import CANARY
 from runbooks._kit import postgresql, rds
+from runbooks._kit.cloudwatch import points
+from runbooks._kit.kubernetes import connected
 from runbooks._kit.messages import Message
 from runbooks._kit.postgresql import Database
 from runbooks._kit.rabbitmq import Broker
 from runbooks._kit.target import Target
+from scripts.canary.pods import Pods
+from scripts.canary.route import Route
 from scripts.local.demo import buy, place
 from scripts.local.platform.layout import Record
 from scripts.local.processes import eventually
+from scripts.purchase import local_token
+from stacks.objectives import canary_spec
 
 # Seconds: a step gives up after five tries, each later than the one before (components/saga_definition.py).
 _PARKS = 180
+# Seconds: a pod of a canary starts, and the balancer finds it healthy.
+_STARTS = 60
+# Seconds: each step of a rotation is a process.
+_ROTATES = 60
+# Enough requests for the alarm on a canary's errors to judge by, in each of its periods.
+_VISITORS, _PAUSE = 8, 0.1
 _SAY_SOLD = """
   UPDATE pools SET sold = :number
   WHERE id = (SELECT t.pool_id FROM orders o JOIN holds h ON h.id = o.hold_id
@@ -99,9 +116,7 @@ def tickets_refused(world: World) -> Iterator[None]:
     with _as_owner(world, "booking") as booking:
         booking.rows("ALTER TABLE tickets ADD CONSTRAINT game_day CHECK (false) NOT VALID")
         try:
-            placed = place(world.record, lambda _: None)
-            if not eventually(lambda: placed.order()["status"] == "needs_operator", timeout=_PARKS, every=1):
-                raise RuntimeError(f"order {placed.id} is {placed.order()['status']} after {_PARKS} s, not parked")
+            _parked(world)
         finally:
             booking.rows("ALTER TABLE tickets DROP CONSTRAINT game_day")
     yield
@@ -123,6 +138,99 @@ def counters_lost(world: World) -> Iterator[None]:
         say_sold(1)
 
 
+def _parked(world: World) -> None:
+    """Buy a ticket, and wait until its order waits for a person."""
+    placed = place(world.record, lambda _: None)
+    if not eventually(lambda: placed.order()["status"] == "needs_operator", timeout=_PARKS, every=1):
+        raise RuntimeError(f"order {placed.id} is {placed.order()['status']} after {_PARKS} s, not parked")
+
+
+@contextmanager
+def answers_lost(world: World) -> Iterator[None]:
+    """Stripe takes the money, and no answer of it arrives, whatever is tried: a paid order waits for a person."""
+    faults = f"{world.record.urls['stripe']}/_local/faults"
+    lost = {"mode": "drop-after", "operation": "capture", "count": 1000}
+    httpx.post(faults, json=lost).raise_for_status()
+    try:
+        _parked(world)
+    finally:
+        httpx.post(faults, json={**lost, "count": 0}).raise_for_status()
+    yield
+
+
+@contextmanager
+def secret_not_rotated(world: World) -> Iterator[None]:
+    """A login's next password is due while whoever owns its database may not log in: its rotation stays half done."""
+    secrets, began = world.target.client("secretsmanager"), datetime.now(UTC)
+    arn = world.target.operations.database_secret_arns["booking"]
+    function = secrets.describe_secret(SecretId=arn)["RotationLambdaARN"].rpartition(":function:")[2]
+
+    def failed() -> bool:
+        found = points(
+            world.target, "AWS/Lambda", "Errors", {"FunctionName": function}, during=datetime.now(UTC) - began
+        )
+        return any(value for _, value in found)
+
+    with _as_owner(world, "booking") as booking:
+        booking.rows("ALTER ROLE CURRENT_USER NOLOGIN")
+        try:
+            secrets.rotate_secret(SecretId=arn)
+            if not eventually(failed, timeout=_ROTATES, every=0.5):
+                raise RuntimeError(f"{function} has not failed after {_ROTATES} s")
+        finally:
+            booking.rows("ALTER ROLE CURRENT_USER LOGIN")
+    yield
+
+
+@contextmanager
+def bad_canary(world: World) -> Iterator[None]:
+    """A release that refuses whoever signed in, given to half of the visitors, while nothing takes canaries back."""
+    events = world.target.client("events")
+    operations = world.target.operations
+    route = Route(world.target.client("elbv2"), operations.canaries["booking"], canary_spec("booking"))
+    pods = Pods(connected(world.target), operations.namespace, "booking")
+    guards = [rule["Name"] for rule in events.list_rules()["Rules"] if "canary-guard" in rule["Name"]]
+    for guard in guards:
+        events.disable_rule(Name=guard)
+    try:
+        pods.create(pods.image(), OIDC_ISSUER="https://nobody.invalid")
+        pods.scale(1)
+        route.share(0)
+        if not eventually(lambda: route.healthy(CANARY) == (1, 1), timeout=_STARTS, every=1):
+            raise RuntimeError(f"the canary of booking has no healthy pod after {_STARTS} s")
+        route.share(500)
+        with _visited(world):
+            yield
+    finally:
+        route.stable_alone()
+        pods.delete()
+        for guard in guards:
+            events.enable_rule(Name=guard)
+
+
+@contextmanager
+def _visited(world: World) -> Iterator[None]:
+    """People who signed in come through the balancer, for the length of a block."""
+    over = threading.Event()
+    address = f"{world.record.urls['balancer']}/api/booking/tickets"
+    token = local_token(world.record.urls["issuer"], "game-day", "attendee")
+
+    def visit() -> None:
+        with httpx.Client(headers={"Authorization": f"Bearer {token}"}, verify=world.target.trust) as visitor:
+            while not over.wait(_PAUSE):
+                visitor.cookies.clear()
+                visitor.get(address)
+
+    with ThreadPoolExecutor(_VISITORS) as pool:
+        visits = [pool.submit(visit) for _ in range(_VISITORS)]
+        try:
+            yield
+        finally:
+            over.set()
+            for each in visits:
+                each.result()
+
+
 def _as_owner(world: World, service: str) -> AbstractContextManager[Database]:
     """The database of ``service`` as whoever migrates it."""
     secret = rds.instance(world.target, service).facts["MasterUserSecret"]["SecretArn"]
@@ -135,4 +243,7 @@ FAULTS: Mapping[str, Fault] = {
     "command-nobody-reads": command_nobody_reads,
     "tickets-refused": tickets_refused,
     "counters-lost": counters_lost,
+    "answers-lost": answers_lost,
+    "bad-canary": bad_canary,
+    "secret-not-rotated": secret_not_rotated,
 }

@@ -62,6 +62,14 @@ GAMEDAYS = (
     GameDay(name="tickets-refused", alarm="saga-parked", runbook="stuck_saga"),
     # Booking audits its pools every five minutes.
     GameDay(name="counters-lost", alarm="Oversold", runbook="oversell_audit", options=("--correct",), patience=400),
+    GameDay(name="answers-lost", alarm="saga-parked", runbook="stuck_saga"),
+    GameDay(name="bad-canary", alarm="booking-canary", runbook="canary_abort", options=("--service", "booking")),
+    GameDay(
+        name="secret-not-rotated",
+        alarm="rotation-postgresql-errors",
+        runbook="secret_rotation",
+        options=("--secret", "booking-database", "--discard-pending"),
+    ),
 )
 
 

@@ -14,7 +14,7 @@ from moto.servicequotas.models import ServiceQuotasBackend
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from scripts.local.cloud import balancers, metrics, mutes
+from scripts.local.cloud import balancers, metrics, mutes, rotations
 
 # Services that sign by another name than policies know them by; moto takes the one for the other.
 _CALLED = {"monitoring": "cloudwatch"}
@@ -34,6 +34,7 @@ def apply() -> None:
     balancers.apply()
     metrics.apply()
     mutes.apply()
+    rotations.apply()
 
 
 def _current_version_is_the_default() -> None:

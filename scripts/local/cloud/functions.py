@@ -1,6 +1,6 @@
 """Runs a Lambda function as it was deployed: its own package and variables, in a process of its own, on this machine.
 
-Only when somebody waits for the answer (RequestResponse); events that nobody waits for are not delivered here. What the
+When somebody waits for the answer (RequestResponse), and when a secret rotates; CloudWatch hears of each call. What the
 function calls of AWS it calls of this cloud, and stores by the addresses that this cloud gave out.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,9 +18,12 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import boto3
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import lambda_backends
 
+log = logging.getLogger(__name__)
+NAMESPACE = "AWS/Lambda"
 # Reads the event, calls the handler, and says what Lambda would: its answer, or what it raised.
 _BOOTSTRAP = """
 import importlib, json, os, sys
@@ -48,6 +52,31 @@ class Answer:
 
 def run(name: str, event: str, *, account: str, region: str, endpoint: str) -> Answer:
     """Call ``name`` with ``event`` (JSON) and wait, as long as its timeout. Raises NoFunction."""
+    answer = _ran(name, event, account, region, endpoint)
+    if answer.failed:
+        log.warning("%s: %s", name, answer.payload)
+    count(_client(endpoint, region), name, failed=answer.failed)
+    return answer
+
+
+def count(cloudwatch: Any, name: str, *, failed: bool) -> None:
+    """Tell CloudWatch of a call as Lambda does (Lambda Developer Guide, "Types of metrics for Lambda functions")."""
+    of = {"Dimensions": [{"Name": "FunctionName", "Value": name}]}
+    told = [{"MetricName": "Invocations", "Value": 1.0, **of}, {"MetricName": "Errors", "Value": float(failed), **of}]
+    cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=told)
+
+
+def _client(endpoint: str, region: str) -> Any:
+    return boto3.client(
+        "cloudwatch",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id="simulated",
+        aws_secret_access_key="simulated",
+    )
+
+
+def _ran(name: str, event: str, account: str, region: str, endpoint: str) -> Answer:
     try:
         function: Any = lambda_backends[account][region].get_function(name)
     except UnknownFunctionException as error:

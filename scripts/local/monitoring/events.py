@@ -16,6 +16,8 @@ from typing import Any
 
 from moto.events.models import EventPattern
 
+from scripts.local.cloud.functions import count
+
 log = logging.getLogger(__name__)
 _OURS = "components.functions."
 _RATE = re.compile(r"rate\((\d+) minutes?\)")
@@ -64,7 +66,10 @@ class Events:
             if not module.startswith(_OURS):
                 continue
             payload = json.loads(target["Input"]) if "Input" in target else event
+            failed = False
             try:
                 log.debug("%s: %s", rule, getattr(importlib.import_module(module), name)(payload, None))
             except Exception:  # Lambda's own answer to a function that fails: a line in its log, and the next call
+                failed = True
                 log.exception("%s failed", known["FunctionName"])
+            count(self._client("cloudwatch"), known["FunctionName"], failed=failed)

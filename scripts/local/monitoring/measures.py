@@ -25,13 +25,15 @@ from services.common import database
 Dimensions = Mapping[str, str]
 Client = Callable[[str], Any]
 _GIB = 1024**3
-# Of the load balancer everything is in CloudWatch already (scripts/local/balancer/counts.py), a round old at most.
-_BALANCER, _FRESH = "AWS/ApplicationELB", timedelta(seconds=8)
+# What is in CloudWatch already, told by whoever counts it, a round old at most: of the load balancer everything
+# (scripts/local/balancer/counts.py), of functions each call (scripts/local/cloud/functions.py).
+_FRESH = timedelta(seconds=8)
+_BALANCER = (
+    *("RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "TargetResponseTime"),
+    *("HealthyHostCount", "UnHealthyHostCount"),
+)
 _COUNTED = frozenset(
-    {
-        *("RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "TargetResponseTime"),
-        *("HealthyHostCount", "UnHealthyHostCount"),
-    }
+    {*(("AWS/ApplicationELB", name) for name in _BALANCER), ("AWS/Lambda", "Invocations"), ("AWS/Lambda", "Errors")}
 )
 
 
@@ -73,15 +75,15 @@ class Measures:
 
     def read(self, namespace: str, metric: str, dimensions: Dimensions, statistic: str) -> float | None:
         """The value now; None when the thing does not say. Raises KeyError for what is not measured here."""
-        if namespace == _BALANCER:
-            return self._counted(metric, dimensions, statistic)
+        if (namespace, metric) in _COUNTED:
+            return self._counted(namespace, metric, dimensions, statistic)
         return SOURCES[namespace, metric](self, dimensions)
 
-    def _counted(self, metric: str, of: Dimensions, statistic: str) -> float | None:
-        """What the balancer told last, unless that was rounds ago: then there were no requests since."""
+    def _counted(self, namespace: str, metric: str, of: Dimensions, statistic: str) -> float | None:
+        """What was told last, unless that was rounds ago: then there was nothing since."""
         now = datetime.now(UTC)
         query = {
-            "Namespace": _BALANCER,
+            "Namespace": namespace,
             "MetricName": metric,
             "Dimensions": [{"Name": name, "Value": value} for name, value in of.items()],
         }
@@ -171,7 +173,7 @@ class Measures:
 
 def measured(namespace: str, metric: str) -> bool:
     """Whether anything here can tell."""
-    return (namespace, metric) in SOURCES or (namespace == _BALANCER and metric in _COUNTED)
+    return (namespace, metric) in SOURCES or (namespace, metric) in _COUNTED
 
 
 SOURCES: Mapping[tuple[str, str], Callable[[Measures, Dimensions], float | None]] = {

@@ -17,7 +17,6 @@ import psutil
 
 from scripts.deployment import ROOT
 from scripts.local import processes, rotation
-from scripts.local.certificates import trusting
 from scripts.local.cloud.running import Addresses
 from scripts.local.kubernetes import images
 from scripts.local.kubernetes.api import Api
@@ -75,9 +74,9 @@ def down(layout: Layout, say: Say) -> None:
 
 
 def rotate(layout: Layout, secret: str, say: Say) -> None:
-    """Rotate one secret of the running platform. Raises NoPlatform, NotScheduled, Busy, and what a step raises."""
+    """Rotate one secret of the running platform. Raises NoPlatform, NotRotated and Busy."""
     cloud = Addresses.load(Path(record_of(layout).cloud))
-    with layout.locked(), trusting(layout.authority.bundle):
+    with layout.locked():
         rotation.rotate_now(cloud.client, f"{parts.ENVIRONMENT}/{secret}", say)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import subprocess
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -189,19 +190,26 @@ def test_a_pod_of_one_may_use_the_queues_of_its_own_saga_alone(
         assert not any(arn in document for arn in theirs)
 
 
-def test_an_event_of_one_is_unknown_to_the_other(platform: Platform, both: dict[str, dict[str, Any]]) -> None:
-    """Somebody who is signed in with whoever signs people in for both."""
+def test_the_host_name_alone_leads_to_one_or_the_other_and_their_events_are_apart(
+    platform: Platform, both: dict[str, dict[str, Any]]
+) -> None:
+    """Somebody who is signed in for all comes to one balancer; the environment's own host is among the others."""
     asked = {"sub": "somebody", "roles": ["organiser"]}
     token = httpx.post(f"{platform.record.urls['issuer']}/token", json=asked).json()["access_token"]
-    first, second = (
-        httpx.Client(base_url=both[names.preview]["api"], headers={"Authorization": f"Bearer {token}"})
-        for names in (FIRST, SECOND)
-    )
+
+    def visitor(host: str) -> httpx.Client:
+        return httpx.Client(
+            base_url=f"{platform.record.urls['balancer']}/api/booking",
+            headers={"Authorization": f"Bearer {token}", "Host": host, "Idempotency-Key": uuid.uuid4().hex},
+            verify=ssl.create_default_context(cafile=platform.layout.authority.bundle),
+        )
+
+    first, second = (visitor(httpx.URL(both[names.preview]["url"]).host) for names in (FIRST, SECOND))
     starts = (datetime.now(UTC) + timedelta(days=30)).isoformat()
-    made = first.post("/events", json={"name": "Ours", "startsAt": starts}, headers={"Idempotency-Key": "ours"})
-    path = f"/events/{made.raise_for_status().json()['id']}"
+    made = first.post("/events", json={"name": "Ours", "startsAt": starts}).raise_for_status().json()
+    path = f"/events/{made['id']}"
     assert first.get(path).status_code == 200
-    assert second.get(path).status_code == 404
+    assert [other.get(path).status_code for other in (second, visitor("tickets.local.example.com"))] == [404, 404]
 
 
 def test_the_reaper_says_what_it_then_does_and_what_it_cannot_undo(

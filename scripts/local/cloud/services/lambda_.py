@@ -93,7 +93,7 @@ ROWS = (
         mutable=("publish", "architectures"),
         defaults={"memorySize": 128, "timeout": 3, "packageType": "Zip"},
         longest=64,
-        why="a function runs when somebody waits for its answer; schedules, events and rotations call none",
+        why="a function runs when it is called and when a secret rotates; schedules and events call our own alone",
     ),
     Row(
         token="aws:lambda/invocation:Invocation",
