@@ -49,9 +49,8 @@ def make(name: str, watched: Watched, *, context: Context, opts: pulumi.Resource
     ends_it = [
         _math(name, "errors", errors, error_rate(limits, canary), limits.error_percent, context, opts),
         _math(name, "slow", slow, slowest(limits, canary, stable), limits.p99_seconds, context, opts),
-        _unhealthy(name, watched, CANARY, "pods of the canary", context, opts),
+        _unhealthy(name, watched, context, opts)[CANARY],
     ]
-    _unhealthy(name, watched, STABLE, "pods that serve everybody", context, opts)
     ending = cloudwatch.CompositeAlarm(
         name,
         # EventBridge and people refer to it by name.
@@ -88,23 +87,29 @@ def _math(
 
 
 def _unhealthy(
-    name: str, watched: Watched, track: str, says: str, context: Context, opts: pulumi.ResourceOptions
-) -> cloudwatch.MetricAlarm:
-    stable = track == STABLE
-    return alarm(
-        f"{name}-stable-unhealthy" if stable else f"{name}-unhealthy",
-        context=context,
-        says=f"{watched.spec.service}: {says} do not answer for their health.",
-        runbook="edge_errors" if stable else _RUNBOOK,
-        namespace="AWS/ApplicationELB",
-        metric="UnHealthyHostCount",
-        dimensions=watched.dimensions(track),
-        statistic="Minimum" if stable else "Maximum",
-        periods=5 if stable else _PERIODS,
-        above=0,
-        severity=Severity.PAGE if stable else Severity.TICKET,
-        opts=opts,
-    )
+    name: str, watched: Watched, context: Context, opts: pulumi.ResourceOptions
+) -> dict[str, cloudwatch.MetricAlarm]:
+    """An alarm on the health of each track's pods: whoever serves everybody wakes somebody, and takes its time."""
+    made = {}
+    for track, role, pods, runbook, statistic, periods, severity in (
+        (CANARY, "", "pods of the canary", "canary_abort", "Maximum", _PERIODS, Severity.TICKET),
+        (STABLE, "-stable", "pods that serve everybody", "edge_errors", "Minimum", 5, Severity.PAGE),
+    ):
+        made[track] = alarm(
+            f"{name}{role}-unhealthy",
+            context=context,
+            says=f"{watched.spec.service}: {pods} do not answer for their health.",
+            runbook=runbook,
+            namespace="AWS/ApplicationELB",
+            metric="UnHealthyHostCount",
+            dimensions=watched.dimensions(track),
+            statistic=statistic,
+            periods=periods,
+            above=0,
+            severity=severity,
+            opts=opts,
+        )
+    return made
 
 
 def _tags(name: str, context: Context, severity: Severity) -> dict[str, str]:

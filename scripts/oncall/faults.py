@@ -147,9 +147,9 @@ def _parked(world: World) -> None:
 
 @contextmanager
 def answers_lost(world: World) -> Iterator[None]:
-    """Stripe takes the money, and no answer of it arrives, whatever is tried: a paid order waits for a person."""
+    """Stripe takes the money, and no answer of it arrives, nor to who asks again: a paid order waits for a person."""
     faults = f"{world.record.urls['stripe']}/_local/faults"
-    lost = {"mode": "drop-after", "operation": "capture", "count": 1000}
+    lost = {"mode": "drop-after", "operation": "capture,retrieve", "count": 1000}
     httpx.post(faults, json=lost).raise_for_status()
     try:
         _parked(world)

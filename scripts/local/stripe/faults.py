@@ -8,7 +8,9 @@ from typing import Any
 
 @dataclass
 class Faults:
-    """What goes wrong on request: the next ``count`` calls of ``operation`` ('' is any) fail in ``mode``.
+    """What goes wrong on request: the next ``count`` calls of ``operation`` fail in ``mode``.
+
+    '' is any operation, and several stand with commas between them.
 
     `drop-after` carries the call out and closes the connection without an answer; `drop-before` closes it first;
     `error-500` answers an error without doing anything; `slow` answers after ``seconds``.
@@ -23,7 +25,7 @@ class Faults:
 
     def take(self, operation: str) -> str:
         """The fault that this call suffers, '' when none."""
-        if self.count < 1 or self.operation not in ("", operation):
+        if self.count < 1 or operation not in (self.operation or operation).split(","):
             return ""
         self.count -= 1
         return self.mode
