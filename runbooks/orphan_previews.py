@@ -62,6 +62,7 @@ class Preview:
 
     @property
     def stuck(self) -> bool:
+        """Whether a destroy of it did not end."""
         return self.record is not None and self.record.state == _STUCK
 
     @property
@@ -111,9 +112,9 @@ class OrphanPreviews(kit.Runbook[Found]):
     # A call may take five.
     minutes = 30
 
-    preview: Annotated[
-        list[str], typer.Option(help="A preview whose rest is to go, e.g. pr-12; may be repeated.")
-    ] = field(default_factory=list)
+    preview: Annotated[list[str], typer.Option(help="A preview whose rest is to go, e.g. pr-12; may be repeated.")] = (
+        field(default_factory=list)
+    )
 
     def check(self, target: kit.Target) -> Found:
         previews = self._previews(target)

@@ -103,7 +103,7 @@ class Target:
     def client(self, service: str, region: str | None = None, *, answers_within: float | None = None) -> Any:
         """A boto3 client, made once; of another Region than the environment's for what is global.
 
-        ``answers_within`` are seconds, for what may take longer than the minute that the SDK waits before it asks again.
+        ``answers_within`` are seconds, for what may take longer than the minute after which the SDK asks again.
         """
         wanted = service, region, answers_within
         if wanted not in self._clients:
