@@ -41,9 +41,10 @@ LOOKS: tuple[str, ...] = (
     "secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds",
     "servicequotas:GetServiceQuota",
     "sqs:GetQueueAttributes", "sqs:ListMessageMoveTasks",
-    "ssm:GetParameter", "ssm:GetParameterHistory",
+    "ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParametersByPath",
     "states:DescribeExecution", "states:GetExecutionHistory", "states:ListExecutions",
     "sts:GetCallerIdentity",
+    "tag:GetResources",
     "wafv2:GetIPSet", "wafv2:GetSampledRequests", "wafv2:GetWebACL", "wafv2:ListIPSets",
 )  # fmt: skip
 # What changes something that carries the environment's tag.
@@ -69,6 +70,8 @@ _LOGINS = ("*-credentials", "*-database", "broker-*", "database-authorities")
 LOCKS: tuple[str, ...] = ("ssm:DeleteParameter", "ssm:PutParameter")
 # Alarms are silent while somebody is at work: mute rules that come and go, by their name.
 SILENCES: tuple[str, ...] = ("cloudwatch:DeleteAlarmMuteRule", "cloudwatch:PutAlarmMuteRule")
+# What is left over of previews: the one function that has the stores give it up (components/tenants.py).
+CLOSES: tuple[str, ...] = ("lambda:InvokeFunction",)
 # Step Functions, CloudFront and Route 53 know no tag of what these are about (Service Authorization Reference).
 _ANSWERS, _POINTS, _SEES_RELEASES = "states:SendTaskSuccess", "cloudfront-keyvaluestore:PutKey", "s3:GetObject"
 _PROVES = "route53:ChangeResourceRecordSets"
@@ -91,6 +94,9 @@ def incident_policy(place: Place) -> str:
         iam.allow(LOCKS, (place.arn("ssm", f"parameter/{place.environment}/runbooks/*"),)),
         iam.allow(SILENCES, (place.arn("cloudwatch", f"alarm-mute-rule:{place.environment}-runbook-*"),)),
         iam.allow(("cloudwatch:PutAlarmMuteRule",), (place.arn("cloudwatch", "alarm:*"),), condition=place.tagged),
+        iam.allow(CLOSES, (place.arn("lambda", "function:tenants-*"),), condition=place.tagged),
+        # Records of previews come and go, and have no tag of their environment.
+        iam.allow(("ssm:DeleteParameter",), (place.arn("ssm", f"parameter/{place.environment}/previews/*"),)),
         iam.allow((_ANSWERS,), (place.arn("states", "stateMachine:*"),)),
         iam.allow((_POINTS,), (f"arn:{place.partition}:cloudfront::{place.account_id}:key-value-store/*",)),
         iam.allow((_SEES_RELEASES,), (f"arn:{place.partition}:s3:::site-*/*",)),

@@ -45,6 +45,7 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
     callers = aws.ec2.get_managed_prefix_list(name=_CLOUDFRONT, opts=pulumi.InvokeOptions(provider=provider)).id
     way_in = edge.build(settings, base, cluster, services, others, callers=callers)
     observation.build(settings, base, cluster)
+    offered = None if settings.production else tenancy.offer(settings, base, stores, services, way_in)
     outputs = Outputs(
         environment=settings.environment,
         account=context.account_id,
@@ -94,7 +95,8 @@ def build(settings: PlatformSettings, *, region: str) -> Outputs:
             for name, canary in way_in.canaries.items()
         },
         canary_rollback_function=way_in.guard.function_name,
-        tenancy=None if settings.production else tenancy.offer(settings, base, stores, services, way_in),
+        tenants_function=offered["function"] if offered else "",
+        tenancy=offered,
     )
     OperationsRecord("operations", outputs.operations(), context=context)
     ReleaseRecord(

@@ -17,7 +17,7 @@ OPERATIONS = frozenset(
         *("account", "environment", "region", "alarmTopicArns", "clusterName", "namespace"),
         *("stateMachineArn", "queueUrls", "deadLetterUrls"),
         *("databaseIds", "databaseSecretArns", "authoritiesSecretArn", "brokerSecretArns", "cacheSecretArns"),
-        *("canaries", "firewallArn", "rotationFunctions"),
+        *("canaries", "firewallArn", "rotationFunctions", "tenantsFunction"),
     }
 )
 Text = pulumi.Input[str]
@@ -108,6 +108,8 @@ class Outputs:
     """By service: the listener rule, the lease's parameter, and the stable and canary target groups."""
     canary_rollback_function: Text
     """The function that takes canaries back."""
+    tenants_function: Text
+    """The function that gives previews their part of the stores, and takes it back; empty in production."""
     tenancy: Mapping[str, Any] | None
     """What previews need to know to be guests here (stacks/tenancy.py); production has none."""
 

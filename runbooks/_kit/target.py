@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -55,6 +56,7 @@ class Operations(BaseModel):
     authorities_secret_arn: str
     canaries: dict[str, dict[str, str]]
     firewall_arn: str
+    tenants_function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Target:
 
     def __init__(self, session: Any, identity: Identity, operations: Operations) -> None:
         self._session, self.identity, self.operations = session, identity, operations
-        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._clients: dict[tuple[str, str | None, float | None], Any] = {}
         self._hidden: set[str] = set()
 
     @classmethod
@@ -98,11 +100,16 @@ class Target:
             )
         return cls(session, identity, operations)
 
-    def client(self, service: str, region: str | None = None) -> Any:
-        """A boto3 client, made once; of another Region than the environment's for what is global."""
-        if (service, region) not in self._clients:
-            self._clients[service, region] = self._session.client(service, region_name=region)
-        return self._clients[service, region]
+    def client(self, service: str, region: str | None = None, *, answers_within: float | None = None) -> Any:
+        """A boto3 client, made once; of another Region than the environment's for what is global.
+
+        ``answers_within`` are seconds, for what may take longer than the minute after which the SDK asks again.
+        """
+        wanted = service, region, answers_within
+        if wanted not in self._clients:
+            config = Config(read_timeout=answers_within) if answers_within else None
+            self._clients[wanted] = self._session.client(service, region_name=region, config=config)
+        return self._clients[wanted]
 
     def secret(self, secret_id: str, stage: str = "AWSCURRENT") -> dict[str, str]:
         """A secret's JSON; its secret values are from now on masked wherever the kit writes."""

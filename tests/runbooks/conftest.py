@@ -21,6 +21,7 @@ from tests.runbooks.faults.database_connections_exhausted import database_connec
 from tests.runbooks.faults.dead_letter_redrive import commands, dead_letter_redrive, events
 from tests.runbooks.faults.notification_backlog import deliveries, notification_backlog
 from tests.runbooks.faults.on_sale_scale_out import on_sale_scale_out, stage
+from tests.runbooks.faults.orphan_previews import guests, orphan_previews
 from tests.runbooks.faults.oversell_audit import oversell_audit, pools
 from tests.runbooks.faults.payment_reconciliation import books, payment_reconciliation
 from tests.runbooks.faults.rds_failover import rds_failover, standbys
@@ -32,7 +33,7 @@ from tests.runbooks.faults.stuck_saga import saga, stuck_saga
 from tests.runbooks.faults.waf_block import firewall, waf_block
 from tests.runbooks.faults.zone_loss import zone_loss
 from tests.runbooks.groups import group
-from tests.services.conftest import aws_server, broker, rabbitmq_server
+from tests.services.conftest import aws_server, broker, rabbitmq_server, redis_server
 
 __all__ = [
     "api_server",
@@ -58,10 +59,12 @@ __all__ = [
     "firewall",
     "full",
     "group",
+    "guests",
     "leaks",
     "memory",
     "notification_backlog",
     "on_sale_scale_out",
+    "orphan_previews",
     "oversell_audit",
     "payment_reconciliation",
     "pools",
@@ -69,6 +72,7 @@ __all__ = [
     "rds_failover",
     "rds_point_in_time_restore",
     "rds_storage_full",
+    "redis_server",
     "restores",
     "rotations",
     "saga",

@@ -19,7 +19,9 @@ from runbooks._kit.target import Target
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 # Where the name of an action is not that of the signature.
-_PREFIXES = {"monitoring": "cloudwatch"}
+_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
+# An operation that needs an action of another name (Service Authorization Reference).
+_ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
 ACCOUNT, REGION = "123456789012", "eu-west-3"
 
 
@@ -87,7 +89,8 @@ class Environment:
         prefix = model.service_model.signing_name
         prefix = _PREFIXES.get(prefix, prefix)
         # A batch needs the action of what is in it (SQS Developer Guide, "SQS API permissions").
-        self.asked.add(f"{prefix}:{model.name.removesuffix('Batch')}")
+        action = f"{prefix}:{model.name.removesuffix('Batch')}"
+        self.asked.add(_ACTIONS.get(action, action))
         if (answer := self.answers.get(f"{prefix}:{model.name}")) is None:
             return None
         given = dict(answer(context["given"]))

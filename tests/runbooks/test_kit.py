@@ -397,6 +397,13 @@ class TestWhereItWorks:
         with pytest.raises(kit.Refused, match=f"/operations is of .*{value}"):
             environment.target()
 
+    def test_what_takes_minutes_is_waited_for_and_not_asked_twice(self, environment: Environment) -> None:
+        target = environment.target()
+        patient = target.client("lambda", answers_within=310)
+        assert patient.meta.config.read_timeout == 310
+        assert target.client("lambda") is not patient
+        assert target.client("lambda").meta.config.read_timeout == 60
+
     def test_a_record_of_an_older_stack_is_refused_with_what_it_lacks(self, environment: Environment) -> None:
         del environment.record["namespace"]
         environment.write()

@@ -65,7 +65,7 @@ def scripted() -> set[str]:
 
 def test_the_role_allows_what_the_runbooks_type_and_do_and_nothing_else() -> None:
     allowed = {*responder.LOOKS, *responder.MENDS, *responder.OPENS, *responder.LOCKS, *responder.SILENCES}
-    allowed |= set(responder.UNTAGGED)
+    allowed |= {*responder.CLOSES, *responder.UNTAGGED}
     assert allowed == set(typed()) | scripted()
 
 
@@ -88,6 +88,16 @@ def test_what_changes_something_is_bound_to_the_environment() -> None:
             and statement["Action"] != list(responder.LOOKS)
         ):
             assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/Environment": "dev"}}
+
+
+def test_no_function_is_called_but_that_of_previews_and_no_parameter_goes_but_locks_and_their_records() -> None:
+    statements = json.loads(responder.incident_policy(PLACE))["Statement"]
+    [calls] = [each for each in statements if each["Action"] == list(responder.CLOSES)]
+    assert calls["Condition"] == PLACE.tagged
+    for name, callable_ in (("tenants-1a2b3c4", True), ("canary-guard-rollback-1a2b3c4", False)):
+        assert fnmatchcase(PLACE.arn("lambda", f"function:{name}"), calls["Resource"][0]) is callable_, name
+    removes = [each["Resource"] for each in statements if "ssm:DeleteParameter" in each["Action"]]
+    assert removes == [[PLACE.arn("ssm", f"parameter/dev/{folder}/*")] for folder in ("runbooks", "previews")]
 
 
 def test_a_restore_makes_an_instance_of_this_environment_beside_the_original_and_no_other() -> None:
