@@ -1,4 +1,4 @@
-"""`python -m runbooks.broker_partition`: events that wait; restarts relays that hang, and spreads the leaders of queues."""
+"""`python -m runbooks.broker_partition`: events that wait; relays that hang are restarted, leaders of queues spread."""
 
 from __future__ import annotations
 
