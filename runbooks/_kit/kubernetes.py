@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,8 @@ from runbooks._kit.target import Target
 _SECONDS = 10
 # What a runbook remembers is in an annotation of the namespace, named after the runbook.
 _MEMORY = "runbooks.event-platform"
+# Where `kubectl rollout restart` notes when it was (kubectl, "Rollout restart"): a changed template means new pods.
+_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 # Group, version and plural of what says how many pods a Deployment has, and the field that says it.
 _SAY = {
     "Deployment": ("apps", "v1", "deployments", "replicas"),
@@ -111,16 +114,21 @@ class Cluster:
 
     def resize(self, told: Mapping[str, Any]) -> None:
         """Write ``told`` (as `Size.told`) where it is said."""
-        group, version, plural, says = _SAY[told["kind"]]
-        self._objects.patch_namespaced_custom_object(
-            group,
-            version,
-            self._namespace,
-            plural,
-            told["name"],
-            {"spec": {says: told["least"]}},
-            _request_timeout=_SECONDS,
-        )
+        self._change(told["kind"], told["name"], {_SAY[told["kind"]][3]: told["least"]})
+
+    def restarts(self) -> dict[str, datetime]:
+        """When each Deployment was restarted last; nothing of one that never was."""
+        noted = {each["metadata"]["name"]: each["spec"]["template"]["metadata"] for each in self._all("Deployment")}
+        return {
+            name: datetime.fromisoformat(at)
+            for name, template in noted.items()
+            if (at := template.get("annotations", {}).get(_RESTARTED))
+        }
+
+    def restart(self, deployment: str, at: datetime) -> None:
+        """What `kubectl rollout restart` does at the moment ``at``: other pods, one after the other."""
+        note = {_RESTARTED: at.isoformat(timespec="seconds")}
+        self._change("Deployment", deployment, {"template": {"metadata": {"annotations": note}}})
 
     def left(self) -> dict[str, Decimal]:
         """What the quotas of the namespace still allow, by their names for it; nothing of what no quota bounds."""
@@ -151,6 +159,12 @@ class Cluster:
         """Remove the node that had this uid, and none that came after it under its name."""
         preconditions = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
         self._core.delete_node(name, body=preconditions, _request_timeout=_SECONDS)
+
+    def _change(self, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+        group, version, plural, _ = _SAY[kind]
+        self._objects.patch_namespaced_custom_object(
+            group, version, self._namespace, plural, name, {"spec": spec}, _request_timeout=_SECONDS
+        )
 
     def _all(self, kind: str) -> list[dict[str, Any]]:
         group, version, plural, _ = _SAY[kind]

@@ -49,6 +49,12 @@ class Management:
     def connections(self) -> list[Described]:
         return self._get("connections")
 
+    def rebalance(self) -> None:
+        """Have the leaders of queues spread over the nodes, in all virtual hosts; the broker is not done when this
+        returns (RabbitMQ's HTTP API reference, ``/api/rebalance/queues``).
+        """
+        self._http.post("rebalance/queues").raise_for_status()
+
     def _get(self, path: str) -> list[Described]:
         found: list[Described] = self._http.get(path).raise_for_status().json()
         return found

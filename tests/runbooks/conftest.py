@@ -12,6 +12,7 @@ from tests.runbooks.clusters import api_server, workloads
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults.backup_failed import backup_failed, backups
 from tests.runbooks.faults.broker_memory_alarm import broker_memory_alarm, memory
+from tests.runbooks.faults.broker_partition import broker_partition, outboxes
 from tests.runbooks.faults.cache_eviction import cache_eviction, full
 from tests.runbooks.faults.cache_failover import cache_failover, caches
 from tests.runbooks.faults.canary_abort import canaries, canary_abort
@@ -43,6 +44,7 @@ __all__ = [
     "books",
     "broker",
     "broker_memory_alarm",
+    "broker_partition",
     "cache_eviction",
     "cache_failover",
     "caches",
@@ -65,6 +67,7 @@ __all__ = [
     "notification_backlog",
     "on_sale_scale_out",
     "orphan_previews",
+    "outboxes",
     "oversell_audit",
     "payment_reconciliation",
     "pools",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from kubernetes import client
 
@@ -57,3 +59,15 @@ def test_what_a_runbook_remembers_is_its_own_until_it_forgets(workloads: Workloa
         cluster.remember({}, by="one")
     namespace = client.CoreV1Api(workloads.api).read_namespace(workloads.namespace)
     assert namespace.metadata.annotations is None
+
+
+def test_a_restart_changes_the_template_and_is_noted_where_kubectl_notes_it(workloads: Workloads) -> None:
+    workloads.deployment("relay", 2)
+    workloads.deployment("other", 2)
+    at = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
+    with Cluster.connected(workloads.environment.target()) as cluster:
+        cluster.restart("relay", at)
+        assert cluster.restarts() == {"relay": at}
+    deployment = client.AppsV1Api(workloads.api).read_namespaced_deployment("relay", workloads.namespace)
+    noted = {"kubectl.kubernetes.io/restartedAt": "2026-11-28T03:00:00+00:00"}
+    assert (deployment.metadata.generation, deployment.spec.template.metadata.annotations) == (2, noted)
