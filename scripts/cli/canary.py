@@ -24,9 +24,11 @@ from scripts.cli import console
 from scripts.cli.here import Environment, Local
 from scripts.cli.update import opened
 from scripts.deployment import Failed
+from scripts.guard import Refused as Unsafe
 from scripts.local.monitoring.prometheus import SPEED
 from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Busy, Layout
+from scripts.releases.deploy import deploy
 from scripts.toolchain import pulumi
 from scripts.toolchain.cache import CannotObtain
 
@@ -170,12 +172,11 @@ def _run(world: World, state: State, local: bool, as_json: bool) -> None:
 
 
 def _by_the_stack(world: World, progress: console.Progress) -> Release:
-    """The stack of the environment: its file in the checkout names the new image from now on; commit it."""
+    """As any release is deployed; the stack's file in the checkout names the new image from now on: commit it."""
     deployment = opened(world.target.identity.environment, progress)
 
     def release(digest: str, say: Say) -> None:
-        deployment.use_images({world.service: digest})
-        deployment.up(say)
+        deploy(deployment, {world.service: digest}, say, apply=True)
 
     return release
 
@@ -213,7 +214,7 @@ def _explained() -> Iterator[None]:
     except typer.Exit:
         # One of these, too, is a RuntimeError.
         raise
-    except (Refused, Busy) as error:
+    except (Refused, Unsafe, Busy) as error:
         console.fail(str(error), code=2)
     except (ApiException, BotoCoreError, CannotObtain, ClientError, Failed, RuntimeError, ValueError) as error:
         console.fail(str(error))

@@ -18,7 +18,7 @@ import typer
 from scripts.cli import console
 from scripts.cli.here import Local
 from scripts.deployment import Failed
-from scripts.github import open_requests as github
+from scripts.github.pull_requests import NoAnswer, PullRequests
 from scripts.local.platform import lifecycle
 from scripts.local.platform.layout import Layout
 from scripts.local.platform.status import NotDeployed
@@ -184,8 +184,8 @@ def _open_requests(given: str | None) -> set[int] | None:
         if not re.fullmatch(r"(\d+(,\d+)*)?", given):
             console.fail(f"--open {given}: write numbers with commas between, like 12,13", code=2)
         return {int(number) for number in given.split(",") if number}
-    token, repository = os.environ.get("GITHUB_TOKEN"), os.environ.get("GITHUB_REPOSITORY")
-    return github.open_requests(repository, token) if token and repository else None
+    told = os.environ.get("GITHUB_TOKEN") and os.environ.get("GITHUB_REPOSITORY")
+    return PullRequests.of_this_run().open() if told else None
 
 
 def _digests(file: Path) -> dict[str, str]:
@@ -230,7 +230,7 @@ def _explained() -> Iterator[None]:
         NotBought,
         NotDeployed,
         NotTakenBack,
-        github.NotTold,
+        NoAnswer,
         httpx.HTTPError,
     ) as error:
         console.fail(str(error))

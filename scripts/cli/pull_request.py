@@ -18,7 +18,7 @@ from scripts.cost.estimate import estimate, planned
 from scripts.cost.prices import NoPrice
 from scripts.deployment import Failed, Plan
 from scripts.github.commands import Command, understood
-from scripts.github.comments import CannotComment, PullRequests
+from scripts.github.pull_requests import NoAnswer, PullRequests
 from scripts.github.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Pull requests: what they change, and what is said on them.")
@@ -94,5 +94,5 @@ def command() -> None:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except CannotComment as error:
+    except NoAnswer as error:
         console.fail(str(error))

@@ -10,7 +10,7 @@ import boto3
 import httpx
 import pytest
 
-from scripts.github import open_requests as github
+from scripts.github.pull_requests import API, NoAnswer, PullRequests
 from scripts.previews.reaper import Action, Kind, Sight, plan
 from scripts.previews.records import Full, Record, Records, State
 from stacks.preview import PLACES
@@ -123,13 +123,13 @@ def test_every_page_of_open_pull_requests_is_read() -> None:
         assert request.headers["Authorization"] == "Bearer token"
         if request.url.params.get("page") == "2":
             return httpx.Response(200, json=[{"number": 13}])
-        following = f'<{github.API}/repos/a/b/pulls?page=2>; rel="next"'
+        following = f'<{API}/repos/a/b/pulls?page=2>; rel="next"'
         return httpx.Response(200, json=[{"number": 12}], headers={"Link": following})
 
-    assert github.open_requests("a/b", "token", httpx.MockTransport(answer)) == {12, 13}
+    assert PullRequests("a/b", "token", transport=httpx.MockTransport(answer)).open() == {12, 13}
 
 
 def test_a_page_that_is_missing_closes_no_pull_request() -> None:
     away = httpx.MockTransport(lambda _: httpx.Response(502))
-    with pytest.raises(github.NotTold, match="502"):
-        github.open_requests("a/b", "token", away)
+    with pytest.raises(NoAnswer, match="502"):
+        PullRequests("a/b", "token", transport=away).open()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,7 +16,7 @@ from scripts.cli import app
 from scripts.cost.estimate import Estimate, estimate
 from scripts.deployment import Step
 from scripts.github.commands import Command, understood
-from scripts.github.comments import CannotComment, PullRequests
+from scripts.github.pull_requests import NoAnswer, PullRequests
 from scripts.github.report import Report
 
 RUN = CliRunner()
@@ -39,8 +39,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: GitHub
 
     def do_GET(self) -> None:
-        page = int(self.path.rsplit("page=", 1)[1])
-        self._answer(200, self.server.comments[(page - 1) * 3 : page * 3])
+        page = int(self.path.partition("&page=")[2] or 1)
+        more = len(self.server.comments) > page * 3
+        following = f'<{self.server.url}{self.path.partition("&page=")[0]}&page={page + 1}>; rel="next"'
+        self._answer(200, self.server.comments[(page - 1) * 3 : page * 3], {"Link": following} if more else {})
 
     def do_POST(self) -> None:
         said = {"id": len(self.server.comments) + 1, "html_url": f"{self.server.url}/{len(self.server.comments) + 1}"}
@@ -56,12 +58,13 @@ class _Handler(BaseHTTPRequestHandler):
         found: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         return found
 
-    def _answer(self, code: int, body: object) -> None:
+    def _answer(self, code: int, body: object, headers: Mapping[str, str] | None = None) -> None:
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             code, body = 401, {"message": "Bad credentials"}
         written = json.dumps(body).encode()
         self.send_response(code)
-        self.send_header("Content-Length", str(len(written)))
+        for name, value in {"Content-Length": str(len(written)), **(headers or {})}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(written)
 
@@ -95,7 +98,7 @@ def test_what_is_too_long_for_a_comment_is_cut_and_says_so(github: GitHub) -> No
 
 
 def test_what_github_refuses_is_told_with_its_answer_and_without_the_token(github: GitHub) -> None:
-    with pytest.raises(CannotComment, match=r"401.*Bad credentials") as refused:
+    with pytest.raises(NoAnswer, match=r"401.*Bad credentials") as refused:
         PullRequests("example/event-platform", "wr0ng", api=github.url).say(12, "plan-dev", "x")
     assert "wr0ng" not in str(refused.value)
 
