@@ -28,7 +28,7 @@ _MODULES = (
 )
 _LIBRARIES = ("pg8000", "scramp", "asn1crypto")
 # Seconds: a database with open sessions takes a moment to drop.
-_SECONDS = 300
+SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Tenants(pulumi.ComponentResource):
                 runbook="orphan_previews",
                 # Each of a few previews, made or gone.
                 concurrency=5,
-                timeout_seconds=_SECONDS,
+                timeout_seconds=SECONDS,
                 environment={
                     "ENVIRONMENT": context.environment,
                     "DATABASES": pulumi.Output.json_dumps({name: each.name for name, each in args.databases.items()}),

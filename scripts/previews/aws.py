@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import httpx
+from botocore.config import Config
 from pulumi import automation
 
 from scripts import bootstrap, project
@@ -29,9 +30,9 @@ class Aws(Home):
     def __init__(self, host: str, folder: Path, engine: Engine) -> None:
         self.host, self._folder, self._engine = host, folder, engine
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         make: Any = boto3.client
-        return make(service, region_name=self.outputs["region"])
+        return make(service, region_name=self.outputs["region"], config=config)
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from botocore.config import Config
 from pulumi import automation
 
 from scripts.deployment import ROOT, Deployment, Say
@@ -29,8 +30,8 @@ class Here(Home):
         self._layout, self._engine, self._record = layout, engine, lifecycle.record_of(layout)
         self._cloud = Addresses.load(Path(self._record.cloud))
 
-    def client(self, service: str) -> Any:
-        return self._cloud.client(service)
+    def client(self, service: str, config: Config | None = None) -> Any:
+        return self._cloud.client(service, config)
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:

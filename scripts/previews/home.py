@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from botocore.config import Config
+
+from components.tenants import SECONDS
 from scripts.deployment import Deployment, Say
 from scripts.previews.records import TAG, Records
 from stacks.settings import PREVIEW, PROJECT
+
+# Seconds: a little longer than the function may take; the SDK would ask again after a minute.
+_PATIENT = Config(read_timeout=SECONDS + 10)
 
 
 class NoHost(RuntimeError):
@@ -27,7 +33,7 @@ class Home(ABC):
     host: str
 
     @abstractmethod
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of its account and Region."""
 
     @property
@@ -106,7 +112,9 @@ class Home(ABC):
         A destroyed stack has done the first already, unless it failed while it was made. Raises NotTakenBack.
         """
         event = {"preview": name, "topology": {}, "tf": {"action": "delete"}}
-        answer = self.client("lambda").invoke(FunctionName=self.offer["function"], Payload=json.dumps(event).encode())
+        answer = self.client("lambda", _PATIENT).invoke(
+            FunctionName=self.offer["function"], Payload=json.dumps(event).encode()
+        )
         said = answer["Payload"].read().decode()
         if "FunctionError" in answer:
             raise NotTakenBack(f"the stores of {self.host} keep what they have of {name}: {said}")

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from scripts.local.cloud.data_plane import DataPlane
 from scripts.local.processes import Server, serving
@@ -36,7 +37,7 @@ class Addresses:
         """Read the file that ``--ready-file`` names."""
         return cls(**json.loads(ready_file.read_text()))
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of this cloud."""
         make: Callable[..., Any] = boto3.client
         return make(
@@ -45,6 +46,7 @@ class Addresses:
             region_name=self.region,
             aws_access_key_id=KEY,
             aws_secret_access_key=KEY,
+            config=config,
         )
 
     def environment(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -163,6 +164,27 @@ async def test_whoever_misses_his_turn_joins_again_at_the_end(booking: asyncpg.P
     again = await rooms.join(ours, "early")
     assert isinstance(again, Queued)
     assert again.position == 3
+
+
+async def test_a_tenant_whose_user_may_touch_its_own_keys_alone_has_a_whole_room(
+    booking: asyncpg.Pool, redis_server: Redis
+) -> None:
+    prefix, password = f"preview:{uuid.uuid4().hex}:", uuid.uuid4().hex
+    administrator = connect(redis_server.url())
+    await administrator.acl_setuser(
+        "tenant", enabled=True, reset=True, passwords=[f"+{password}"], keys=[f"{prefix}*"], categories=["+@all"]
+    )
+    at = urlsplit(redis_server.url())
+    tenant = connect(f"{at.scheme}://tenant:{password}@{at.hostname}:{at.port}/0")
+    rooms, ours = WaitingRoom(booking, tenant, SECRET, prefix), room(opened=0.5, per_second=1)
+    places = [await rooms.join(ours, name) for name in ("first", "second")]
+    assert [place.position for place in places if isinstance(place, Queued)] == [1, 2]
+    missed = Room(ours.event_id, datetime.now(UTC) - timedelta(seconds=ADMISSION_SECONDS + 60), 1)
+    assert await rooms.join(missed, "first") == Queued(None, missed.serving(datetime.now(UTC)), 1)
+    kept = await administrator.keys(f"*room:{ours.event_id}*")
+    assert kept
+    assert all(str(key).startswith(prefix) for key in kept)
+    await administrator.acl_deluser("tenant")
 
 
 async def test_without_redis_a_trickle_is_admitted_and_the_others_come_back(booking: asyncpg.Pool) -> None:
