@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from components.severity import Severity
@@ -52,6 +53,7 @@ def rule(name: str, expr: str, severity: Severity, says: str, runbook_url: str, 
     return {
         "alert": name,
         "expr": expr,
-        "labels": {**labels, "severity": str(severity), "owner": "on-call"},
+        # Who works with a runbook silences what leads to it (runbooks/_kit/silence.py).
+        "labels": {**labels, "severity": str(severity), "owner": "on-call", "runbook": PurePosixPath(runbook_url).stem},
         "annotations": {"summary": says, "runbook_url": runbook_url},
     }

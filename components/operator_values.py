@@ -177,7 +177,8 @@ def alerting(site: Site) -> Values:
         },
         "inhibit_rules": [
             {
-                "source_matchers": ['severity = "page"'],
+                # Two that have no objective would have the same.
+                "source_matchers": ['severity = "page"', 'slo != ""'],
                 "target_matchers": ['severity = "ticket"'],
                 "equal": ["slo"],
             }

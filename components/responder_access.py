@@ -60,6 +60,11 @@ MENDS: Rules = {
 }
 
 
+# What watches the cluster, behind the API server, by the names of their Services (runbooks/_kit/watchers.py): `eventctl
+# status` asks the one, and a runbook silences the other's alerts while it is at work.
+_PROMETHEUS, _ALERTMANAGER = "kube-prometheus-stack-prometheus:9090", "kube-prometheus-stack-alertmanager:9093"
+
+
 class ResponderAccess(pulumi.ComponentResource):
     """The entry of the incident role, and the group's roles."""
 
@@ -90,6 +95,8 @@ class ResponderAccess(pulumi.ComponentResource):
             k8s.rbac.v1.PolicyRuleArgs(
                 api_groups=[""], resources=["namespaces"], resource_names=[namespace], verbs=["patch"]
             ),
+            _behind(_PROMETHEUS, "get"),
+            _behind(_ALERTMANAGER, "get", "create", "delete"),
         ]
         looks = k8s.rbac.v1.ClusterRole(
             name, metadata=k8s.meta.v1.ObjectMetaArgs(name=GROUP), rules=everywhere, opts=child
@@ -119,6 +126,12 @@ def _rules(rules: Rules) -> list[k8s.rbac.v1.PolicyRuleArgs]:
         k8s.rbac.v1.PolicyRuleArgs(api_groups=[group], resources=[resource], verbs=list(verbs))
         for (group, resource), verbs in rules.items()
     ]
+
+
+def _behind(service: str, *verbs: str) -> k8s.rbac.v1.PolicyRuleArgs:
+    return k8s.rbac.v1.PolicyRuleArgs(
+        api_groups=[""], resources=["services/proxy"], resource_names=[service], verbs=list(verbs)
+    )
 
 
 def _to(kind: str) -> k8s.rbac.v1.RoleRefArgs:

@@ -73,8 +73,6 @@ class BrokerMemoryAlarm(kit.Runbook[Found]):
     What a paused relay would send is safe in its outbox. Nothing is rebooted, and no queue is purged.
     """
 
-    aws = frozenset({"eks:DescribeCluster"})
-
     pause_booking: Annotated[
         bool, typer.Option("--pause-booking", help="Pause booking's relay, too: orders placed meanwhile wait.")
     ] = False

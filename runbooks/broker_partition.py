@@ -134,8 +134,6 @@ class BrokerPartition(kit.Runbook[Found]):
     Functions refuses: its log says why. Once is enough until what was written later has waited for too long as well.
     """
 
-    aws = frozenset({"eks:DescribeCluster"})
-
     patience: Annotated[float, typer.Option(min=0, help="Seconds until all that waits must be published.")] = _PATIENCE
 
     def check(self, target: kit.Target) -> Found:

@@ -83,7 +83,7 @@ class OnSaleScaleOut(kit.Runbook[Found]):
     Without --by and --least it lowers those whose time is over.
     """
 
-    aws = frozenset({*machines.LOOKS, *machines.CHANGES, *LOOKS, "eks:DescribeCluster"})
+    aws = frozenset({*machines.LOOKS, *machines.CHANGES, *LOOKS})
     cap = 30
 
     by: Annotated[float, typer.Option(help="Times what there is at least on other days; 0 for none but --least.")] = 0

@@ -73,7 +73,7 @@ class ZoneLoss(kit.Runbook[Found]):
     A node whose machine EC2 has not ended is never removed, for its pods may still run.
     """
 
-    aws = frozenset({*machines.LOOKS, *machines.CHANGES, "eks:DescribeCluster", "ec2:DescribeInstances"})
+    aws = frozenset({*machines.LOOKS, *machines.CHANGES, "ec2:DescribeInstances"})
     cap = 50
 
     patience: Annotated[float, typer.Option(min=0, help="Seconds that new nodes may take to be ready.")] = 600.0

@@ -206,9 +206,10 @@ class Engine:
                 run=plan_id,
                 until=until,
             ) as expired,
-            silence.silent(self._target.client("cloudwatch"), identity.environment, name, until=until) as alarms,
+            silence.alarms(self._target.client("cloudwatch"), identity.environment, name, until=until) as alarms,
+            silence.alerts(self._target, name, until=until) as alerts,
         ):
-            evidence.audit("locked", took_over=asdict(expired) if expired else None, alarms=alarms)
+            evidence.audit("locked", took_over=asdict(expired) if expired else None, alarms=alarms, alerts=alerts)
             try:
                 yield deadline
             finally:

@@ -32,6 +32,8 @@ AWS = frozenset(
         *("sts:GetCallerIdentity", "secretsmanager:GetSecretValue"),
         *("ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter"),
         *("cloudwatch:DescribeAlarms", "cloudwatch:PutAlarmMuteRule", "cloudwatch:DeleteAlarmMuteRule"),
+        # Alertmanager is in the cluster.
+        "eks:DescribeCluster",
     }
 )
 

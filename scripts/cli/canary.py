@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import boto3
+import httpx
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from kubernetes.client import ApiException
@@ -34,6 +35,7 @@ from scripts.toolchain.cache import CannotObtain
 
 app = typer.Typer(no_args_is_help=True, help="Try a release on a few visitors; promote it or take it back.")
 TAKEN_BACK = 3
+_AWAY = (ApiException, BotoCoreError, ClientError, httpx.HTTPError)
 
 Service = Annotated[str, typer.Argument(help="booking, payment or notification.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
@@ -216,7 +218,7 @@ def _explained() -> Iterator[None]:
         raise
     except (Refused, Unsafe, Busy) as error:
         console.fail(str(error), code=2)
-    except (ApiException, BotoCoreError, CannotObtain, ClientError, Failed, RuntimeError, ValueError) as error:
+    except (*_AWAY, CannotObtain, Failed, RuntimeError, ValueError) as error:
         console.fail(str(error))
     except KeyboardInterrupt:
         console.fail("interrupted", code=130)

@@ -27,6 +27,7 @@ def variables(layout: Layout) -> dict[str, str]:
         "KUBECONFIG": record.kubeconfig,
         "SSL_CERT_FILE": str(layout.authority.bundle),
         "PROMETHEUS_URL": record.urls["prometheus"],
+        "ALERTMANAGER_URL": record.urls["alertmanager"],
     }
 
 

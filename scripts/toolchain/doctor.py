@@ -36,7 +36,8 @@ def examine() -> list[Finding]:
         Finding("python", f"{sys.version.split()[0]} at {sys.executable}"),
         _engine(),
         _kubernetes(),
-        *(_program(name) for name in ("postgres", "redis-server", "rabbitmq-server", "etcd", "prometheus", "haproxy")),
+        *(_program(name) for name in ("postgres", "redis-server", "rabbitmq-server", "etcd", "haproxy")),
+        *(_program(name) for name in ("prometheus", "prometheus-alertmanager")),
         _namespaces(),
         _disk(),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,13 @@ class Told:
         self.values: dict[str, float] = {}
         self.firing: list[dict[str, Any]] = []
 
-    def __call__(self, path: str, query: Any) -> Any:
-        if path == "alerts":
+    def __call__(
+        self, path: str, query: Mapping[str, str] | None = None, *, method: str = "GET", body: Any = None
+    ) -> Any:
+        assert (method, body) == ("GET", None)
+        if path == "/api/v1/alerts":
             return {"data": {"alerts": self.firing}}
-        found = [value for name, value in self.values.items() if name in query["query"]]
+        found = [value for name, value in self.values.items() if name in (query or {})["query"]]
         return {"data": {"result": [{"value": [0, str(value)]} for value in found]}}
 
 

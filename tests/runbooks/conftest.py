@@ -95,7 +95,9 @@ __all__ = [
 
 @pytest.fixture
 def environment(aws_server: str, folder: Path) -> Iterator[Environment]:
-    """A fresh environment on the simulated AWS."""
+    """A fresh environment on the simulated AWS; nobody answers for Alertmanager there."""
     made = Environment(Authority(folder).ca)
-    yield made
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("ALERTMANAGER_URL", "http://127.0.0.1:1")
+        yield made
     made.end()

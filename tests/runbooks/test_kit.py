@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
@@ -23,6 +24,8 @@ from runbooks._kit import lock
 from runbooks._kit.evidence import Evidence, canonical
 from runbooks._kit.model import Exit
 from scripts.deployment import ROOT
+from scripts.local import processes
+from scripts.local.monitoring import alertmanager
 from tests.runbooks.bench import TERMS, Bench, outcomes
 from tests.runbooks.environment import ACCOUNT, Environment
 from tests.runbooks.lamps import Lamps, app, lamps, shine
@@ -292,6 +295,27 @@ class TestTheSilence:
         plan = bench.planned()
         assert bench.applied(plan).exit is Exit.DONE
         assert bench.audit(plan)[0]["alarms"].startswith("alarms may ring meanwhile: ")
+        assert bench.audit(plan)[0]["alerts"].startswith("alerts may ring meanwhile: ")
+
+    def test_alerts_that_lead_here_are_silent_in_a_real_alertmanager_for_as_long(
+        self, bench: CommandBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lamps(bench.environment, door="off", stairs="off")
+        teller = alertmanager.create(tmp_path / "alertmanager", "127.0.0.1")
+        monkeypatch.setenv("ALERTMANAGER_URL", teller.url)
+        seen: list[Any] = []
+
+        def stopping() -> bool:
+            seen.extend(httpx.get(f"{teller.url}/api/v2/silences").json())
+            return False
+
+        with processes.serving(teller.server, teller.ready):
+            bench.applied(None, replace(TERMS, stopping=stopping))
+            [ended] = httpx.get(f"{teller.url}/api/v2/silences").json()
+        matcher = {"name": "runbook", "value": "lamps", "isRegex": False, "isEqual": True}
+        assert seen
+        assert all((each["status"]["state"], each["matchers"]) == ("active", [matcher]) for each in seen)
+        assert ended["status"]["state"] == "expired"
 
 
 class TestTheAudit:

@@ -58,6 +58,12 @@ _RULES: dict[str, list[Object]] = {
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["sh.helm.release.local.v1.kube-prometheus-stack"],
+            "verbs": ["get"],
+        },
     ],
     "balancer": [
         {"apiGroups": ["elbv2.k8s.aws"], "resources": ["targetgroupbindings"], "verbs": ["get", "list", "watch"]},

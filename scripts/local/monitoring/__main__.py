@@ -1,4 +1,4 @@
-"""``python -m scripts.local.monitoring``: configures Prometheus and judges CloudWatch's alarms until SIGTERM."""
+"""``python -m scripts.local.monitoring``: configures Prometheus and Alertmanager, and judges alarms until SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scripts.local.kubernetes.loops import until_stopped
 from scripts.local.monitoring.alarms import Alarms
 from scripts.local.monitoring.events import Events
 from scripts.local.monitoring.measures import Measures
-from scripts.local.monitoring.operator import Operator
+from scripts.local.monitoring.operator import Configured, Operator
 
 log = logging.getLogger(__name__)
 # CloudWatch looks once a minute.
@@ -40,7 +40,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     os.environ |= cloud.environment()
     client = lru_cache(cloud.client)
     measures = Measures(client, DataPlane.load(arguments.cloud / "data-plane.json"), Path(os.environ["SSL_CERT_FILE"]))
-    operator = Operator(arguments.kubeconfig, arguments.folder, arguments.prometheus)
+    watcher, teller = (Configured(Path(folder), url) for folder, url in (arguments.prometheus, arguments.alertmanager))
+    operator = Operator(arguments.kubeconfig, watcher, teller, cloud.endpoint)
     await asyncio.gather(operator.run(), _judge(Alarms(client, measures, Events(client))))
 
 
@@ -49,8 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.local.monitoring", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True, help="the kubeconfig of the user `monitoring`")
     parser.add_argument("--cloud", type=Path, required=True, help="the folder of the simulated cloud")
-    parser.add_argument("--folder", type=Path, required=True, help="the folder of Prometheus' configuration")
-    parser.add_argument("--prometheus", required=True, help="where Prometheus answers")
+    for name in ("prometheus", "alertmanager"):
+        parser.add_argument(
+            f"--{name}", nargs=2, required=True, metavar=("FOLDER", "URL"), help="its configuration; where it answers"
+        )
     arguments = parser.parse_args()
     until_stopped(lambda: _run(arguments))
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import yaml
@@ -41,10 +42,13 @@ class Prometheus:
             return False
 
 
-def create(folder: Path, host: str) -> Prometheus:
-    """Write an empty configuration, for a start on ``host``. Raises MissingProgram without Prometheus."""
+def create(folder: Path, host: str, alertmanager: str) -> Prometheus:
+    """Write an empty configuration, for a start on ``host``. Raises MissingProgram without Prometheus.
+
+    ``alertmanager`` is where that answers.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIGURATION).write_text(yaml.safe_dump(configuration([])))
+    (folder / CONFIGURATION).write_text(yaml.safe_dump(configuration([], alertmanager)))
     (folder / RULES).write_text(yaml.safe_dump({"groups": []}))
     port = processes.free_port(host, 9090)
     server = processes.Server(
@@ -60,11 +64,12 @@ def create(folder: Path, host: str) -> Prometheus:
     return Prometheus(server, folder, f"http://{host}:{port}")
 
 
-def configuration(monitors: Sequence[Object]) -> Object:
+def configuration(monitors: Sequence[Object], alertmanager: str) -> Object:
     """Prometheus' own configuration, for PodMonitors; Debian's is built without Kubernetes, so pods come in files."""
     return {
         "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
         "rule_files": [RULES],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [urlsplit(alertmanager).netloc]}]}]},
         "scrape_configs": [
             {
                 "job_name": monitor_name(each),
@@ -114,8 +119,13 @@ def rules(found: Iterable[Object], speed: int = SPEED) -> Object:
     for group in groups:
         for rule in group["rules"]:
             if "for" in rule:
-                rule["for"] = f"{int(_seconds(rule['for']) / speed)}s"
+                rule["for"] = divided(rule["for"], speed)
     return {"groups": groups}
+
+
+def divided(duration: str, speed: int) -> str:
+    """A duration of Prometheus', so many times as short, in whole seconds."""
+    return f"{int(_seconds(duration) / speed)}s"
 
 
 def _as_label(name: str) -> str:

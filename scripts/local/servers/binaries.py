@@ -12,6 +12,7 @@ PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
     "etcd": "etcd-server",
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "haproxy": "haproxy",
     "unshare": "util-linux",
 }

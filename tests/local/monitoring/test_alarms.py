@@ -13,7 +13,7 @@ import pytest
 from components.canary_guard import fired
 from components.canary_spec import Limits, error_rate, slowest
 from components.functions import canary_rollback
-from runbooks._kit.silence import silent
+from runbooks._kit.silence import alarms as muted
 from scripts.local.cloud import metrics, mutes
 from scripts.local.monitoring.alarms import ALARM, NOT_MEASURED, OK, UNKNOWN, Alarms, judge
 from scripts.local.monitoring.events import Events
@@ -140,12 +140,12 @@ def test_an_alarm_whose_actions_are_off_rings_and_tells_nobody(world: World) -> 
 
 
 def test_an_alarm_that_is_muted_rings_and_tells_nobody_until_the_rule_ends(world: World) -> None:
-    with silent(world.client("cloudwatch"), "local", "stuck_saga", until=datetime.now(UTC) + timedelta(minutes=5)):
+    with muted(world.client("cloudwatch"), "local", "stuck_saga", until=datetime.now(UTC) + timedelta(minutes=5)):
         world.rounds(2, 2)
     assert world.state()[0] == ALARM
-    with silent(world.client("cloudwatch"), "local", "another", until=datetime.now(UTC) + timedelta(minutes=5)):
+    with muted(world.client("cloudwatch"), "local", "another", until=datetime.now(UTC) + timedelta(minutes=5)):
         world.rounds(0)
-    with silent(world.client("cloudwatch"), "local", "stuck_saga", until=datetime.now(UTC)):
+    with muted(world.client("cloudwatch"), "local", "stuck_saga", until=datetime.now(UTC)):
         world.rounds(2, 2)
     told = [(each["OldStateValue"], each["NewStateValue"]) for each in world.heard()]
     assert sorted(told) == sorted([(ALARM, OK), (OK, ALARM)])

@@ -50,7 +50,9 @@ def pod(name: str, phase: str = "Running", port: str = "http") -> dict[str, Any]
 
 
 def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
-    (tmp_path / prometheus.CONFIGURATION).write_text(yaml.safe_dump(prometheus.configuration([MONITOR])))
+    (tmp_path / prometheus.CONFIGURATION).write_text(
+        yaml.safe_dump(prometheus.configuration([MONITOR], "http://127.0.0.1:9093"))
+    )
     (tmp_path / prometheus.RULES).write_text(yaml.safe_dump(prometheus.rules([RULE])))
     (tmp_path / prometheus.target_file(MONITOR)).write_text(json.dumps(prometheus.targets(MONITOR, [pod("api-1")])))
     promtool = binaries.find("prometheus").with_name("promtool")
