@@ -205,6 +205,18 @@ class TestOnCallInTheCluster:
         assert may("patch", "namespaces", "", name="platform")
         assert not may("patch", "namespaces", "", name="kube-system")
 
+    def test_prometheus_is_asked_and_alerts_are_silenced_through_the_api_server_and_nobody_else_is_reached_so(
+        self, may: Callable[..., bool]
+    ) -> None:
+        namespace, names = "kube-prometheus-stack", ("prometheus:9090", "alertmanager:9093")
+        allowed = {
+            (verb, name)
+            for name in (*names, "grafana:80")
+            for verb in ("get", "create", "delete")
+            if may(verb, "services/proxy", namespace, name=f"{namespace}-{name}")
+        }
+        assert allowed == {("get", names[0]), *((verb, names[1]) for verb in ("get", "create", "delete"))}
+
 
 class TestPipelines:
     """What the workflows run, on dev: the same commands, by the same program."""

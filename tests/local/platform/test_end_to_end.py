@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from components.severity import Severity
 from scripts.local.platform import lifecycle
 from scripts.local.processes import eventually
 from scripts.toolchain import kubernetes, pulumi
@@ -85,6 +87,18 @@ def test_prometheus_asks_every_process_of_the_services(platform: Platform) -> No
         for target in found
     }
     assert processes == {(service, entry.name) for service, entries in PROCESSES.items() for entry in entries}
+
+
+def test_alertmanager_tells_whom_the_stack_says(platform: Platform) -> None:
+    asked = httpx.get(f"{platform.record.urls['alertmanager']}/api/v2/status").json()["config"]["original"]
+    topics = {topic["TopicArn"] for topic in platform.aws("sns").list_topics()["Topics"]}
+    told = set(re.findall(r"topic_arn: (\S+)", asked))
+    assert len(told) == len(Severity)
+    assert told <= topics
+    known = httpx.get(f"{platform.record.urls['prometheus']}/api/v1/alertmanagers").json()["data"]
+    assert [each["url"] for each in known["activeAlertmanagers"]] == [
+        f"{platform.record.urls['alertmanager']}/api/v2/alerts"
+    ]
 
 
 def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(platform: Platform) -> None:
