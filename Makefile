@@ -18,8 +18,14 @@ up: setup ## Start the whole platform on this machine
 down: ## Stop it and remove every process and file it made
 	@if [ -x $(BIN)/eventctl ]; then $(BIN)/eventctl local down; fi
 
+# Whole environments and platforms fill both cores; the other tests wait more than they compute.
+WHOLE := tests/environments tests/local/platform
+
 test: setup check ## Run the checks and all tests
-	@$(BIN)/pytest -n 2
+	@failed=0; \
+	$(BIN)/pytest -n 2 $(WHOLE) || failed=1; \
+	$(BIN)/pytest -n 4 $(addprefix --ignore=,$(WHOLE)) || failed=1; \
+	exit $$failed
 
 check: setup ## Formatting, lint, types, import rules, workflows, dead and repeated code
 	@$(BIN)/python -m scripts.checks
