@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -182,9 +182,9 @@ class Canary(pulumi.ComponentResource):
             f"{self._name}-{role}",
             listener_arn=self._args.listener_arn,
             priority=self._args.priority + number,
-            conditions=_typed(conditions(self._args.prefix, header)),
-            transforms=_typed(without_prefix(self._args.prefix)),
-            actions=[_typed(action)],
+            conditions=cast(Any, conditions(self._args.prefix, header)),
+            transforms=cast(Any, without_prefix(self._args.prefix)),
+            actions=[cast(Any, action)],
             tags=self._context.tags(self._name),
             opts=opts,
         )
@@ -228,8 +228,3 @@ class Canary(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-
-
-def _typed(value: Any) -> Any:
-    """The SDK has a dictionary type for each condition and action."""
-    return value

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi_aws import cloudfront
@@ -96,12 +96,13 @@ def make(name: str, connects: Sequence[str], *, context: Context, opts: pulumi.R
         default_ttl=_DAY,
         max_ttl=_YEAR,
         min_ttl=1,
-        parameters_in_cache_key_and_forwarded_to_origin=_typed(
+        parameters_in_cache_key_and_forwarded_to_origin=cast(
+            Any,
             {
                 **key,
                 "headers_config": {"header_behavior": "none"},
                 "query_strings_config": {"query_string_behavior": "none"},
-            }
+            },
         ),
         opts=opts,
     )
@@ -111,12 +112,13 @@ def make(name: str, connects: Sequence[str], *, context: Context, opts: pulumi.R
         default_ttl=1,
         max_ttl=60,
         min_ttl=0,
-        parameters_in_cache_key_and_forwarded_to_origin=_typed(
+        parameters_in_cache_key_and_forwarded_to_origin=cast(
+            Any,
             {
                 **key,
                 "headers_config": {"header_behavior": "whitelist", "headers": {"items": ["Accept-Language", "Host"]}},
                 "query_strings_config": {"query_string_behavior": "all"},
-            }
+            },
         ),
         opts=opts,
     )
@@ -127,12 +129,12 @@ def make(name: str, connects: Sequence[str], *, context: Context, opts: pulumi.R
         role: cloudfront.ResponseHeadersPolicy(
             f"{name}-{role}",
             name=f"{prefix}-{role}",
-            security_headers_config=_typed(security_headers(None if role == "identity" else csp)),
+            security_headers_config=cast(Any, security_headers(None if role == "identity" else csp)),
             custom_headers_config=(
-                _typed({"items": [{"header": "Cache-Control", "value": kept, "override": True}]}) if kept else None
+                cast(Any, {"items": [{"header": "Cache-Control", "value": kept, "override": True}]}) if kept else None
             ),
             # An answer for everybody must not put everybody on one side of a canary.
-            remove_headers_config=_typed({"items": [{"header": "Set-Cookie"}]}) if role == "shared" else None,
+            remove_headers_config=cast(Any, {"items": [{"header": "Set-Cookie"}]}) if role == "shared" else None,
             opts=opts,
         ).id
         for role, kept in (
@@ -164,19 +166,15 @@ def _request(
     return cloudfront.OriginRequestPolicy(
         logical,
         name=f"{prefix}-{role}",
-        headers_config=_typed(
+        headers_config=cast(
+            Any,
             {"header_behavior": "allViewer"}
             if headers is None
-            else {"header_behavior": "whitelist", "headers": {"items": list(headers)}}
+            else {"header_behavior": "whitelist", "headers": {"items": list(headers)}},
         ),
-        cookies_config=_typed(
-            {"cookie_behavior": "whitelist", "cookies": {"items": list(cookies)}} if cookies else dict(_NONE)
+        cookies_config=cast(
+            Any, {"cookie_behavior": "whitelist", "cookies": {"items": list(cookies)}} if cookies else dict(_NONE)
         ),
-        query_strings_config=_typed({"query_string_behavior": "all"}),
+        query_strings_config=cast(Any, {"query_string_behavior": "all"}),
         opts=opts,
     ).id
-
-
-def _typed(value: Any) -> Any:
-    """The SDK has a dictionary type for each level; the table above is easier to read."""
-    return value

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi_aws import cloudwatch, wafv2
@@ -121,11 +121,11 @@ class Firewall(pulumi.ComponentResource):
             region=_REGION,
             description="In front of CloudFront",
             default_action={"allow": {}},
-            rules=_typed(acl_rules(rules(RATES[args.profile], sets), args.enforced)),
+            rules=cast(Any, acl_rules(rules(RATES[args.profile], sets), args.enforced)),
             custom_response_bodies=[
                 {"key": key, "content": body, "content_type": "APPLICATION_JSON"} for key, body in _BODIES.items()
             ],
-            visibility_config=_typed(visibility(metric)),
+            visibility_config=cast(Any, visibility(metric)),
             tags=context.tags(name),
             opts=self._child,
         )
@@ -213,8 +213,3 @@ class Firewall(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
         )
         self.log_group_name = group.name
-
-
-def _typed(value: Any) -> Any:
-    """Statements nest without end, and the SDK's types do not say so."""
-    return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -76,7 +76,7 @@ class Route(pulumi.ComponentResource):
             listener_arn=args.listener_arn,
             priority=args.priority,
             conditions=_conditions(args),
-            transforms=_typed(without_prefix(args.prefix)) if args.prefix else None,
+            transforms=cast(Any, without_prefix(args.prefix)) if args.prefix else None,
             actions=[lb.ListenerRuleActionArgs(type="forward", target_group_arn=group.arn)],
             tags=tags,
             opts=child,
@@ -100,9 +100,4 @@ def _conditions(args: RouteArgs) -> Any:
     found: list[dict[str, Any]] = [{"path_pattern": {"values": list(args.paths)}}]
     if args.host is not None:
         found.append({"host_header": {"values": [args.host]}})
-    return _typed(found)
-
-
-def _typed(value: Any) -> Any:
-    """The SDK has a dictionary type for each condition and transform."""
-    return value
+    return cast(Any, found)
