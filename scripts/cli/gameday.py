@@ -12,6 +12,7 @@ from scripts.cli.here import use_local
 from scripts.deployment import ROOT
 from scripts.local.platform.layout import Layout
 from scripts.oncall import report
+from scripts.oncall.faults import NotMade
 from scripts.oncall.gamedays import GAMEDAYS, Missed, play
 
 app = typer.Typer(no_args_is_help=True, help="Game days: break the local platform, hear the alarm, run its runbook.")
@@ -60,7 +61,7 @@ def run(
         for name in fault:
             try:
                 results.append(play(known[name], platform, progress.say))
-            except Missed as error:
+            except (Missed, NotMade) as error:
                 console.fail(f"{name}: {error}")
             progress.done(f"{name}: mended {results[-1].to_alarm + results[-1].to_mended:.0f} s after it began")
     if record:

@@ -1,4 +1,7 @@
-"""Faults for game days, made on the platform of this machine. Each is a context: leaving it takes away what is left."""
+"""Faults for game days, made on the platform of this machine. Each is a context: leaving it takes away what is left.
+
+One that does not come about raises NotMade.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,10 @@ _SAY_SOLD = """
   UPDATE pools SET sold = :number
   WHERE id = (SELECT t.pool_id FROM orders o JOIN holds h ON h.id = o.hold_id
               JOIN ticket_types t ON t.id = h.ticket_type_id WHERE o.id = CAST(:order AS uuid))"""
+
+
+class NotMade(RuntimeError):
+    """The fault did not come about; the message says how far it went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ def _parked(world: World) -> None:
     """Buy a ticket, and wait until its order waits for a person."""
     placed = place(world.record, lambda _: None)
     if not eventually(lambda: placed.order()["status"] == "needs_operator", timeout=_PARKS, every=1):
-        raise RuntimeError(f"order {placed.id} is {placed.order()['status']} after {_PARKS} s, not parked")
+        raise NotMade(f"order {placed.id} is {placed.order()['status']} after {_PARKS} s, not parked")
 
 
 @contextmanager
@@ -176,7 +183,7 @@ def secret_not_rotated(world: World) -> Iterator[None]:
         try:
             secrets.rotate_secret(SecretId=arn)
             if not eventually(failed, timeout=_ROTATES, every=0.5):
-                raise RuntimeError(f"{function} has not failed after {_ROTATES} s")
+                raise NotMade(f"{function} has not failed after {_ROTATES} s")
         finally:
             booking.rows("ALTER ROLE CURRENT_USER LOGIN")
     yield
@@ -197,7 +204,7 @@ def bad_canary(world: World) -> Iterator[None]:
         pods.scale(1)
         route.share(0)
         if not eventually(lambda: route.healthy(CANARY) == (1, 1), timeout=_STARTS, every=1):
-            raise RuntimeError(f"the canary of booking has no healthy pod after {_STARTS} s")
+            raise NotMade(f"the canary of booking has no healthy pod after {_STARTS} s")
         route.share(500)
         with _visited(world):
             yield
