@@ -301,7 +301,7 @@ class TestTheSilence:
         self, bench: CommandBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lamps(bench.environment, door="off", stairs="off")
-        teller = alertmanager.create(tmp_path / "alertmanager", "127.0.0.1")
+        server, teller = alertmanager.create(tmp_path / "alertmanager", "127.0.0.1")
         monkeypatch.setenv("ALERTMANAGER_URL", teller.url)
         seen: list[Any] = []
 
@@ -309,7 +309,7 @@ class TestTheSilence:
             seen.extend(httpx.get(f"{teller.url}/api/v2/silences").json())
             return False
 
-        with processes.serving(teller.server, teller.ready):
+        with processes.serving(server, teller.ready):
             bench.applied(None, replace(TERMS, stopping=stopping))
             [ended] = httpx.get(f"{teller.url}/api/v2/silences").json()
         matcher = {"name": "runbook", "value": "lamps", "isRegex": False, "isEqual": True}

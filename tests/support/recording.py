@@ -142,6 +142,7 @@ def record(program: Callable[[], Any], *, looked_up: Mapping[str, Mapping[str, A
     # What a refused program left undone would be awaited for ever: its loop is no more. And what a program said of its
     # outermost resources is kept with the root that they had.
     settings.SETTINGS.outputs.clear()
+    # Its type has no word for what there is before the first one.
     settings.set_root_resource(None)  # type: ignore[arg-type]
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(answers, project="event-platform", stack="test", monitor=monitor, organization="organization")

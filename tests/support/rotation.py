@@ -7,8 +7,6 @@ from typing import Any
 
 from components.functions.rotation import Store, rotate
 
-STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
-
 
 class Rotation:
     """One rotation of one secret; its version is pending from the start, as Secrets Manager makes it."""

@@ -15,6 +15,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,8 +23,9 @@ import boto3
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import lambda_backends
 
+from scripts.local.cloud.running import KEY
+
 log = logging.getLogger(__name__)
-NAMESPACE = "AWS/Lambda"
 # Reads the event, calls the handler, and says what Lambda would: its answer, or what it raised.
 _BOOTSTRAP = """
 import importlib, json, os, sys
@@ -63,16 +65,18 @@ def count(cloudwatch: Any, name: str, *, failed: bool) -> None:
     """Tell CloudWatch of a call as Lambda does (Lambda Developer Guide, "Types of metrics for Lambda functions")."""
     of = {"Dimensions": [{"Name": "FunctionName", "Value": name}]}
     told = [{"MetricName": "Invocations", "Value": 1.0, **of}, {"MetricName": "Errors", "Value": float(failed), **of}]
-    cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=told)
+    cloudwatch.put_metric_data(Namespace="AWS/Lambda", MetricData=told)
 
 
+@cache
 def _client(endpoint: str, region: str) -> Any:
+    """Made once: reading what a service can do takes longer than telling it."""
     return boto3.client(
         "cloudwatch",
         endpoint_url=endpoint,
         region_name=region,
-        aws_access_key_id="simulated",
-        aws_secret_access_key="simulated",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
     )
 
 
@@ -111,5 +115,5 @@ def _variables(own: Mapping[str, str], folder: str, region: str, endpoint: str) 
     """Nothing of this process's but what finds programs and says whom to trust."""
     kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "TMPDIR") if name in os.environ}
     account = {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-    login = {"AWS_ACCESS_KEY_ID": "simulated", "AWS_SECRET_ACCESS_KEY": "simulated"}
+    login = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}
     return {**kept, **account, **login, **own, "PYTHONPATH": folder}

@@ -18,7 +18,7 @@ from moto.secretsmanager.models import SecretsManagerBackend
 
 from scripts.local.cloud import functions
 
-_STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 _PENDING = ["AWSPENDING"]
 
 
@@ -35,6 +35,7 @@ def apply() -> None:
             del held[token]
         return answer
 
+    # In place, because moto makes its backends itself.
     SecretsManagerBackend.rotate_secret = rotate  # type: ignore[method-assign, assignment]
 
 
@@ -44,7 +45,7 @@ def _begin(backend: Any, secret: Any, token: str) -> str:
         raise InvalidRequestException(f"Secret {secret.name} has no rotation function: give it a schedule first.")
     if any(version["version_stages"] == _PENDING for version in secret.versions.values()):
         raise InvalidRequestException("A previous rotation isn't complete. That rotation will be reattempted.")
-    secret.versions[token] = {"createdate": int(time.time()), "version_id": token, "version_stages": ["AWSPENDING"]}
+    secret.versions[token] = {"createdate": int(time.time()), "version_id": token, "version_stages": list(_PENDING)}
     place = {"account": backend.account_id, "region": backend.region_name}
     threading.Thread(target=_rotate, args=(secret, token, place), daemon=True).start()
     answer: str = secret.to_short_dict(version_id=token)
@@ -53,7 +54,7 @@ def _begin(backend: Any, secret: Any, token: str) -> str:
 
 def _rotate(secret: Any, token: str, place: dict[str, str]) -> None:
     name = secret.rotation_lambda_arn.rpartition(":function:")[2]
-    for step in _STEPS:
+    for step in STEPS:
         event = json.dumps({"SecretId": secret.arn, "ClientRequestToken": token, "Step": step})
         if functions.run(name, event, endpoint=f"http://127.0.0.1:{os.environ['MOTO_PORT']}", **place).failed:
             return

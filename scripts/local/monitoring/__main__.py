@@ -15,9 +15,10 @@ from scripts.local.cloud.data_plane import DataPlane
 from scripts.local.cloud.running import Addresses
 from scripts.local.kubernetes.loops import until_stopped
 from scripts.local.monitoring.alarms import Alarms
+from scripts.local.monitoring.configured import Configured
 from scripts.local.monitoring.events import Events
 from scripts.local.monitoring.measures import Measures
-from scripts.local.monitoring.operator import Configured, Operator
+from scripts.local.monitoring.operator import Operator
 
 log = logging.getLogger(__name__)
 # CloudWatch looks once a minute.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from scripts.local import processes
 from scripts.local.cloud.running import KEY
+from scripts.local.monitoring.configured import Configured
 from scripts.local.monitoring.prometheus import SPEED, divided
 from scripts.local.servers import binaries
 
@@ -22,23 +21,7 @@ _NOBODY: Object = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobo
 _WAITS = ("group_wait", "group_interval", "repeat_interval")
 
 
-@dataclass(frozen=True, slots=True)
-class Alertmanager:
-    """A server; whoever writes its folder's file asks it to read that again at ``url``/-/reload."""
-
-    server: processes.Server
-    folder: Path
-    url: str
-
-    def ready(self) -> bool:
-        """Whether it answers."""
-        try:
-            return httpx.get(f"{self.url}/-/ready", timeout=2).is_success
-        except httpx.HTTPError:
-            return False
-
-
-def create(folder: Path, host: str) -> Alertmanager:
+def create(folder: Path, host: str) -> tuple[processes.Server, Configured]:
     """Write a configuration that tells nobody, for a start on ``host``. Raises MissingProgram without Alertmanager."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIGURATION).write_text(yaml.safe_dump(_NOBODY))
@@ -53,7 +36,7 @@ def create(folder: Path, host: str) -> Alertmanager:
         ],
         log=folder / "alertmanager.log",
     )
-    return Alertmanager(server, folder, f"http://{host}:{port}")
+    return server, Configured(folder, f"http://{host}:{port}")
 
 
 def configuration(declared: Object, endpoint: str, speed: int = SPEED) -> Object:

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ import yaml
 
 from scripts.local.kubernetes.api import Api, ApiError, Object
 from scripts.local.monitoring import alertmanager, prometheus
+from scripts.local.monitoring.configured import Configured
 
 log = logging.getLogger(__name__)
 _GROUP = "/apis/monitoring.coreos.com/v1"
@@ -24,14 +24,6 @@ _RELEASE = "/api/v1/namespaces/kube-prometheus-stack/secrets/sh.helm.release.loc
 _EVERY_SECONDS = 2.0
 # Prometheus watches the files of targets by itself.
 _READ_WHEN_ASKED = {prometheus.CONFIGURATION, prometheus.RULES, alertmanager.CONFIGURATION}
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """A server that reads its ``folder`` when asked at ``url``."""
-
-    folder: Path
-    url: str
 
 
 class Operator:

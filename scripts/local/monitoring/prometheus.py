@@ -8,15 +8,14 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import yaml
 
 from scripts.local import processes
+from scripts.local.monitoring.configured import Configured
 from scripts.local.servers import binaries
 
 Object = dict[str, Any]
@@ -26,23 +25,7 @@ EVERY = "5s"
 CONFIGURATION, RULES = "prometheus.yml", "rules.yml"
 
 
-@dataclass(frozen=True, slots=True)
-class Prometheus:
-    """A server; whoever writes its folder's files asks it to read them again at ``url``/-/reload."""
-
-    server: processes.Server
-    folder: Path
-    url: str
-
-    def ready(self) -> bool:
-        """Whether it answers."""
-        try:
-            return httpx.get(f"{self.url}/-/ready", timeout=2).is_success
-        except httpx.HTTPError:
-            return False
-
-
-def create(folder: Path, host: str, alertmanager: str) -> Prometheus:
+def create(folder: Path, host: str, alertmanager: str) -> tuple[processes.Server, Configured]:
     """Write an empty configuration, for a start on ``host``. Raises MissingProgram without Prometheus.
 
     ``alertmanager`` is where that answers.
@@ -61,7 +44,7 @@ def create(folder: Path, host: str, alertmanager: str) -> Prometheus:
         ],
         log=folder / "prometheus.log",
     )
-    return Prometheus(server, folder, f"http://{host}:{port}")
+    return server, Configured(folder, f"http://{host}:{port}")
 
 
 def configuration(monitors: Sequence[Object], alertmanager: str) -> Object:

@@ -19,8 +19,7 @@ from scripts.local.balancer import haproxy
 from scripts.local.cloud import data_plane, running
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
-from scripts.local.monitoring import alertmanager
-from scripts.local.monitoring import prometheus as monitoring
+from scripts.local.monitoring import alertmanager, prometheus
 from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import Server, free_port, listening
 from scripts.local.servers import postgres, rabbitmq, redis
@@ -63,8 +62,8 @@ def plan(layout: Layout, block: str) -> Platform:
     plane = ControlPlane.on_free_ports(layout.folder / "kubernetes", kubernetes.obtain(_nothing), block)
     plane.prepare()
 
-    teller = alertmanager.create(layout.folder / "alertmanager", f"{block}.0.15")
-    prometheus = monitoring.create(layout.folder / "prometheus", f"{block}.0.13", teller.url)
+    alertmanager_server, teller = alertmanager.create(layout.folder / "alertmanager", f"{block}.0.15")
+    prometheus_server, watcher = prometheus.create(layout.folder / "prometheus", f"{block}.0.13", teller.url)
     balancer, place = haproxy.create(layout.folder / "balancer", f"{block}.0.14", authority, _names())
     stripe = _stand_in(layout, "stripe", f"{block}.0.20", "Stripe (stand-in)", "--state", "stripe.json")
     novu = _stand_in(layout, "novu", f"{block}.0.21", "Novu (stand-in)")
@@ -115,8 +114,8 @@ def plan(layout: Layout, block: str) -> Platform:
         stripe,
         novu,
         issuer,
-        Part(prometheus.server, prometheus.ready, "Prometheus", prometheus.url),
-        Part(teller.server, teller.ready, "Alertmanager", teller.url),
+        Part(prometheus_server, watcher.ready, "Prometheus", watcher.url),
+        Part(alertmanager_server, teller.ready, "Alertmanager", teller.url),
         Part(balancer, lambda: listening(place.host, place.port), "HAProxy", f"https://{place.host}:{place.port}"),
         Part(cloud, ready.exists, "AWS (simulated)", ""),
     ]
@@ -128,7 +127,7 @@ def plan(layout: Layout, block: str) -> Platform:
                 command=[
                     *(sys.executable, "-m", "scripts.local.monitoring", "--cloud", str(cloud_folder)),
                     *("--kubeconfig", str(plane.kubeconfig("monitoring"))),
-                    *("--prometheus", str(prometheus.folder), prometheus.url),
+                    *("--prometheus", str(watcher.folder), watcher.url),
                     *("--alertmanager", str(teller.folder), teller.url),
                 ],
                 log=layout.folder / "monitoring" / "monitoring.log",

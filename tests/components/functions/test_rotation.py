@@ -23,12 +23,13 @@ from components.functions.rotation_postgresql import PostgreSQL
 from components.functions.rotation_rabbitmq import RabbitMQ as RabbitMQUsers
 from components.functions.rotation_valkey import Valkey
 from scripts.local.certificates import Authority, trusting
+from scripts.local.cloud.rotations import STEPS
 from scripts.local.servers import postgres, rabbitmq, redis
 from scripts.local.servers.rabbitmq import ADMIN
 from services.common import database
 from tests.services.broker import PASSWORD, set_up
 from tests.support.aws import mocked_aws
-from tests.support.rotation import STEPS, Rotation
+from tests.support.rotation import Rotation
 
 
 @pytest.fixture(scope="module")

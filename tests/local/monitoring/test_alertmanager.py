@@ -57,12 +57,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             topics[severity] = sns.create_topic(Name=f"on-call-{severity}")["TopicArn"]
             arn = sqs.get_queue_attributes(QueueUrl=queues[severity], AttributeNames=["QueueArn"])["Attributes"]
             sns.subscribe(TopicArn=topics[severity], Protocol="sqs", Endpoint=arn["QueueArn"])
-        made = alertmanager.create(folder, "127.0.0.1")
+        server, made = alertmanager.create(folder, "127.0.0.1")
         declared = alerting(replace(PRODUCTION, alarm_topics=topics))
         # Half a minute of waiting is no time at all here.
         configured = alertmanager.configuration(declared, cloud.endpoint, speed=100)
         (folder / alertmanager.CONFIGURATION).write_text(yaml.safe_dump(json.loads(json.dumps(configured))))
-        with processes.serving(made.server, made.ready):
+        with processes.serving(server, made.ready):
             yield Told(made.url, sqs, queues)
 
 

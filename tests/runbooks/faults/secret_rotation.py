@@ -17,12 +17,13 @@ from botocore.compat import HTTPHeaders
 from components.functions.rotation import Store
 from components.functions.rotation_postgresql import PostgreSQL
 from runbooks.secret_rotation import SecretRotation
+from scripts.local.cloud.rotations import STEPS
 from services.common.database import arguments
 from tests.runbooks.bench import Bench
 from tests.runbooks.environment import Environment
 from tests.runbooks.faults import Fault
 from tests.support.databases import OWNER, PASSWORD, Databases, run
-from tests.support.rotation import STEPS, Rotation
+from tests.support.rotation import Rotation
 
 
 class Scheduled(Rotation):
