@@ -12,6 +12,7 @@ from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.secretsmanager.models import SecretsManagerBackend
 from moto.servicequotas.models import ServiceQuotasBackend
 from moto.stepfunctions.models import StepFunctionBackend
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackEndpoint
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from scripts.local.cloud import balancers, metrics, mutes, rotations
@@ -28,6 +29,7 @@ def apply() -> None:
     _a_condition_that_does_not_hold_takes_its_statement_out()
     _requests_say_what_they_are_about()
     _an_alias_names_its_machine()
+    an_answer_before_the_wait_counts()
     _a_deleted_backup_plan_frees_its_name()
     _its_services_are_listed_once()
     _ec2_has_a_quota_of_instances()
@@ -106,6 +108,21 @@ def _an_alias_names_its_machine() -> None:
         return describe(self, arn)
 
     StepFunctionBackend.describe_state_machine = described  # type: ignore[method-assign]
+
+
+def an_answer_before_the_wait_counts() -> None:
+    """A task with a heartbeat may be answered as soon as its token is out (SendTaskSuccess, API reference); moto waits
+    for the next sign of life without looking whether the last one was the answer.
+    """
+    prepare = CallbackEndpoint.setup_heartbeat_endpoint
+
+    def prepared(self: Any, heartbeat_seconds: int) -> Any:
+        heartbeat = prepare(self, heartbeat_seconds)
+        if self.get_outcome() is not None:
+            heartbeat.notify()
+        return heartbeat
+
+    CallbackEndpoint.setup_heartbeat_endpoint = prepared  # type: ignore[method-assign]
 
 
 def _a_deleted_backup_plan_frees_its_name() -> None:

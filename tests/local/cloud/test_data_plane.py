@@ -35,6 +35,11 @@ user = aws.elasticache.User("reader", user_id="reader", user_name="reader", engi
     access_string="on ~cache:* +get", authentication_mode={"type": "password", "passwords": ["a-long-password-of-16"]})
 pulumi.export("address", group.primary_endpoint_address)
 """
+NAMESAKES = """
+for number in range(8):
+    aws.elasticache.User(f"of-{number}", user_id=f"of-{number}", user_name="platform", engine="redis",
+        access_string="on ~* +ping", authentication_mode={"type": "password", "passwords": [f"password-of-cache-{number}"]})
+"""
 BROKER = """
 broker = aws.mq.Broker("bus", engine_type="RabbitMQ", engine_version="3.13", host_instance_type="mq.m5.large",
     auto_minor_version_upgrade=True, users=[{"username": "platform", "password": "a-long-password-of-16"}])
@@ -123,6 +128,21 @@ def test_a_cache_user_is_an_entry_of_the_real_access_control_list(
     assert workspace.destroy().ok
     with pytest.raises(redis.exceptions.AuthenticationError):
         redis.Redis.from_url(url, ssl_ca_certs=str(cache.ca)).ping()
+
+
+def test_users_of_one_name_that_are_made_at_once_all_come_in(workspace: Workspace, cache: redis_server.Redis) -> None:
+    """Each cache of an environment has a user called as those of the others; here they are one server."""
+
+    def comes_in(number: int) -> bool:
+        url = f"rediss://platform:password-of-cache-{number}@{cache.host}:{cache.port}/0"
+        return bool(redis.Redis.from_url(url, ssl_ca_certs=str(cache.ca)).ping())
+
+    workspace.program(NAMESAKES)
+    assert workspace.up().ok
+    assert all(comes_in(number) for number in range(8))
+    assert workspace.destroy().ok
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        comes_in(0)
 
 
 def test_a_secret_that_an_operator_fills_has_its_value(workspace: Workspace, client: Callable[..., Any]) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from components.cache import Purpose
 from components.severity import Severity
 from scripts.local.platform import lifecycle
 from scripts.local.processes import eventually
@@ -99,6 +101,20 @@ def test_alertmanager_tells_whom_the_stack_says(platform: Platform) -> None:
     assert [each["url"] for each in known["activeAlertmanagers"]] == [
         f"{platform.record.urls['alertmanager']}/api/v2/alerts"
     ]
+
+
+def test_the_login_of_each_cache_opens_it(platform: Platform) -> None:
+    """Sales go on without a cache, so nobody else would say."""
+    kept = platform.aws("secretsmanager")
+    names = {one["Name"] for one in kept.list_secrets(MaxResults=100)["SecretList"]}
+    caches = {name for name in names if name.startswith("local/cache-")}
+    assert len(caches) == len(Purpose)
+    for name in caches:
+        login = json.loads(kept.get_secret_value(SecretId=name)["SecretString"])
+        assert redis.Redis(
+            host=login["host"], port=int(login["port"]), username=login["username"], password=login["password"],
+            ssl=True, ssl_ca_certs=str(platform.layout.authority.bundle),
+        ).ping()  # fmt: skip
 
 
 def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(platform: Platform) -> None:

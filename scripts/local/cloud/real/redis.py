@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from typing import Any
 
 import redis
@@ -11,6 +12,9 @@ from moto.elasticache.models import elasticache_backends
 
 from scripts.local.cloud.backend import Properties
 from scripts.local.cloud.table import Scope
+
+# An entry is read and written again, and the engine makes the users of two caches at once.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def _admin(scope: Scope) -> Any:
@@ -56,9 +60,10 @@ def user_made(scope: Scope) -> None:
     if admin is None or name == "default":
         return
     ours = _hashes(scope.inputs)
-    others = _known(admin, name) - _hashes(scope.old) - ours
-    secrets = [f"#{each}" for each in sorted(ours | others)] or ["nopass"]
-    admin.execute_command("ACL", "SETUSER", name, "reset", *str(scope["accessString"]).split(), *secrets)
+    with _ONE_AT_A_TIME:
+        others = _known(admin, name) - _hashes(scope.old) - ours
+        secrets = [f"#{each}" for each in sorted(ours | others)] or ["nopass"]
+        admin.execute_command("ACL", "SETUSER", name, "reset", *str(scope["accessString"]).split(), *secrets)
 
 
 def user_gone(scope: Scope) -> None:
@@ -67,11 +72,13 @@ def user_gone(scope: Scope) -> None:
     name = str(scope["userName"])
     if admin is None or name == "default":
         return
-    known, ours = _known(admin, name), _hashes(scope.inputs)
-    if known - ours:
-        admin.execute_command("ACL", "SETUSER", name, *(f"!{each}" for each in sorted(known & ours)))
-    else:
-        admin.execute_command("ACL", "DELUSER", name)
+    ours = _hashes(scope.inputs)
+    with _ONE_AT_A_TIME:
+        known = _known(admin, name)
+        if known - ours:
+            admin.execute_command("ACL", "SETUSER", name, *(f"!{each}" for each in sorted(known & ours)))
+        else:
+            admin.execute_command("ACL", "DELUSER", name)
 
 
 def _hashes(user: Properties) -> set[str]:
