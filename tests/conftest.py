@@ -6,22 +6,17 @@ first.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from xdist.scheduler import LoadFileScheduling
 
-from scripts.deployment import ROOT
 from scripts.local.certificates import Authority, trusting
 from scripts.local.servers import postgres
 from scripts.local.servers.postgres import Postgres
-from services.common import migrations
-from services.common.settings import MigrationSettings
-from tests.support.databases import OWNER, PASSWORD, Databases
+from tests.support.databases import Databases, Originals
 
 # They look at one running platform, and each leaves it to the next as it wants to find it.
 LIVE = tuple(f"tests/local/platform/test_{each}.py" for each in ("end_to_end", "canary", "preview", "down"))
@@ -75,29 +70,13 @@ def postgres_server(folder: Path) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def templates(postgres_server: Postgres) -> Callable[[str], str]:
-    """The name of a service's migrated template database, made at first use."""
-    made: dict[str, str] = {}
-
-    def template(service: str) -> str:
-        if service not in made:
-            name = f"template_{service}"
-            owner = postgres_server.create(name, f"{OWNER}_{service}", PASSWORD)
-            settings = MigrationSettings(
-                database_url=SecretStr(postgres_server.url(f"{service}_service", name, PASSWORD)),
-                migration_database_url=SecretStr(owner),
-            )
-            asyncio.run(migrations.migrate(ROOT / "services" / service / "migrations", settings))
-            made[service] = name
-        return made[service]
-
-    return template
+def originals(postgres_server: Postgres) -> Iterator[Originals]:
+    with Originals.of(postgres_server) as made:
+        yield made
 
 
 @pytest.fixture
-async def databases(postgres_server: Postgres, templates: Callable[[str], str]) -> AsyncIterator[Databases]:
-    for service in ("booking", "payment", "notification"):
-        await asyncio.to_thread(templates, service)
-    made = Databases(postgres_server, templates)
+async def databases(originals: Originals) -> AsyncIterator[Databases]:
+    made = Databases(originals)
     yield made
     await made.drop()

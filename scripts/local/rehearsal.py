@@ -107,9 +107,10 @@ def left_over(stack: Stack) -> list[str]:
 def unprotect(stack: Stack, say: Say) -> None:
     """Make an environment removable, as its documentation says: ``protected: false``, and up at the packs' own levels.
 
-    Those of production ask for the protection that goes. One that is removable already is left as it is. Raises Failed.
+    Those of production ask for the protection that goes. One that is removable already is left as it is. It is not
+    planned first: what it takes away, it takes away from here. Raises Failed.
     """
     if any(resource.get("protect") for resource in stack.export().get("resources", [])):
         stack.settings({"protected": False})
         stack.enforce("default")
-        stack.up(say)
+        stack.make(say)

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pg8000.native
+import psutil
 
 from components.canary_spec import CANARY
 from runbooks._kit import postgresql, rds
@@ -28,13 +29,15 @@ from runbooks._kit.target import Target
 from scripts.canary.pods import Pods
 from scripts.canary.route import Route
 from scripts.local.demo import buy, place
-from scripts.local.platform.layout import Record
+from scripts.local.platform.layout import Layout, Record
 from scripts.local.processes import eventually
 from scripts.purchase import local_token
 from stacks.objectives import canary_spec
 
 # Seconds: a step gives up after five tries, each later than the one before (components/saga_definition.py).
 _PARKS = 180
+# Seconds: an order whose buyer is told of it later.
+_SELLS = 60
 # Seconds: a pod of a canary starts, and the balancer finds it healthy.
 _STARTS = 60
 # Seconds: each step of a rotation is a process.
@@ -56,6 +59,7 @@ class World:
     """The platform that a fault is made on."""
 
     target: Target
+    layout: Layout
     record: Record
 
 
@@ -85,6 +89,26 @@ def connections_exhausted(world: World) -> Iterator[None]:
 def _closed(session: Any) -> None:
     with suppress(pg8000.exceptions.InterfaceError, OSError):
         session.close()
+
+
+@contextmanager
+def broker_down(world: World) -> Iterator[None]:
+    """The broker's machine hangs until AWS puts another in its place: tickets are sold, and nobody is told of them."""
+    broker = world.layout.running()["rabbitmq"].process()
+    if broker is None:
+        raise NotMade("RabbitMQ does not run: see `eventctl local status`")
+    family = [broker, *broker.children(recursive=True)]
+    try:
+        for process in family:
+            process.suspend()
+        placed = place(world.record, lambda _: None)
+        if not eventually(lambda: placed.order()["status"] == "completed", timeout=_SELLS, every=1):
+            raise NotMade(f"order {placed.id} is {placed.order()['status']} after {_SELLS} s without the broker")
+        yield
+    finally:
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 @contextmanager
@@ -246,6 +270,7 @@ def _as_owner(world: World, service: str) -> AbstractContextManager[Database]:
 
 FAULTS: Mapping[str, Fault] = {
     "connections-exhausted": connections_exhausted,
+    "broker-down": broker_down,
     "poison-message": poison_message,
     "command-nobody-reads": command_nobody_reads,
     "tickets-refused": tickets_refused,

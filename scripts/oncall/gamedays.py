@@ -8,15 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from runbooks._kit.model import Exit
 from runbooks._kit.target import Target
 from scripts.local.platform import parts
-from scripts.local.platform.layout import Record
+from scripts.local.platform.layout import Layout
 from scripts.local.processes import eventually
 from scripts.oncall.faults import FAULTS, World
 from scripts.oncall.lights import State
@@ -35,7 +37,8 @@ class GameDay:
     """``alarm`` is how the name of the alarm begins; ``options`` go to the runbook.
 
     ``patience`` is how long the alarm may take to ring, and to clear, in seconds: alarms of the local platform are
-    twelve times as fast as CloudWatch's.
+    twelve times as fast as CloudWatch's. With ``waits`` the runbook has to say that nobody but AWS can mend it; then
+    AWS does, and the runbook verifies that.
     """
 
     name: str
@@ -43,6 +46,7 @@ class GameDay:
     runbook: str
     options: tuple[str, ...] = ()
     patience: int = 120
+    waits: bool = False
 
     @property
     def about(self) -> str:
@@ -57,6 +61,8 @@ GAMEDAYS = (
         runbook="database_connections_exhausted",
         options=("--service", "booking", "--older-than", "5", "--max-actions", "200"),
     ),
+    # A row that was tried in vain is tried again after five minutes at most (services/common/outbox.py).
+    GameDay(name="broker-down", alarm="EventsStalled", runbook="broker_partition", patience=400, waits=True),
     GameDay(name="poison-message", alarm="broker-payment-orders-dead", runbook="dead_letter_redrive"),
     GameDay(name="command-nobody-reads", alarm="saga-booking-dead-letters", runbook="dead_letter_redrive"),
     GameDay(name="tickets-refused", alarm="saga-parked", runbook="stuck_saga"),
@@ -89,20 +95,23 @@ class Result:
     actions: int
 
 
-def play(day: GameDay, record: Record, say: Say) -> Result:
+def play(day: GameDay, layout: Layout, say: Say) -> Result:
     """Play ``day`` on the platform that this process points to. Raises Missed; the fault is removed in any case."""
+    record = layout.record()
+    assert record is not None
     target = Target.open(boto3.Session(), parts.ENVIRONMENT)
     screen = Screen(target, Prometheus.found(target))
     if light := _ringing(screen, day):
         raise Missed(f"{light} rings already; mend that first, or wait until it clears")
-    with FAULTS[day.name](World(target, record)):
+    with ExitStack() as fault:
         began = time.monotonic()
+        fault.enter_context(FAULTS[day.name](World(target, layout, record)))
         say(f"{day.about} Waiting for {day.alarm}")
         if not eventually(lambda: bool(_ringing(screen, day)), timeout=day.patience, every=1):
             raise Missed(f"{day.alarm} did not ring within {day.patience} s")
         rang = time.monotonic()
         say(f"{_ringing(screen, day)} rings after {rang - began:.0f} s; running {day.runbook}")
-        actions = _mend(day)
+        actions = _waited(day, fault.close) if day.waits else _mend(day)
         mended = time.monotonic()
         say(f"{day.runbook} took {len(actions)} actions and verified them, {mended - rang:.0f} s after the alarm")
         if not eventually(lambda: not _ringing(screen, day), timeout=day.patience, every=1):
@@ -141,12 +150,30 @@ def _mend(day: GameDay) -> list[Mapping[str, Any]]:
     return actions
 
 
+def _waited(day: GameDay, over: Callable[[], None]) -> list[Mapping[str, Any]]:
+    """Be told to wait, and once it is over have that verified; no action is taken."""
+    done = _started(day)
+    if done.returncode != Exit.REFUSED:
+        raise Missed(f"{day.runbook} should say that nothing helps but to wait; {_said(done)}")
+    over()
+    _run(day, "--verify")
+    return []
+
+
 def _run(day: GameDay, *more: str) -> Any:
+    done = _started(day, *more)
+    if done.returncode:
+        raise Missed(f"{day.runbook} {' '.join(more)}: {_said(done)}")
+    return json.loads(done.stdout)
+
+
+def _started(day: GameDay, *more: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("eventctl")), "runbook", "run", day.runbook, "--local", "--json"]
-    done = subprocess.run(
+    return subprocess.run(
         [*command, *day.options, *more], capture_output=True, text=True, check=False, env=dict(os.environ)
     )
-    if done.returncode:
-        said = json.loads(done.stdout)["outcome"] if done.stdout.startswith("{") else done.stderr[-2000:]
-        raise Missed(f"{day.runbook} {' '.join(more)} ended with {done.returncode}: {said}")
-    return json.loads(done.stdout)
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    said = json.loads(done.stdout)["outcome"] if done.stdout.startswith("{") else done.stderr[-2000:]
+    return f"it ended with {done.returncode}: {said}"

@@ -27,10 +27,9 @@ from schemathesis.schemas import BaseSchema
 from scripts.local import issuer as local_issuer
 from scripts.local import processes
 from scripts.local.issuer import Issuer
-from scripts.local.servers.postgres import Postgres
 from scripts.openapi import FOLDER
 from tests.services.authorisation import CALLERS
-from tests.support.databases import Databases
+from tests.support.databases import Databases, Originals
 
 EXAMPLES = 20
 CONFIG = {
@@ -71,10 +70,9 @@ def contract(service: str) -> BaseSchema:
 
 
 @contextmanager
-def a_database(server: Postgres, templates: Callable[[str], str], service: str) -> Iterator[str]:
+def a_database(originals: Originals, service: str) -> Iterator[str]:
     """A fresh database of a service, for as long as the block runs; yields the URL of the service's role."""
-    templates(service)  # made before there is a loop, because it runs one
-    databases = Databases(server, templates)
+    databases = Databases(originals)
     try:
         yield asyncio.run(databases.create(service))
     finally:

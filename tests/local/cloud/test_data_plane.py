@@ -37,8 +37,9 @@ pulumi.export("address", group.primary_endpoint_address)
 """
 NAMESAKES = """
 for number in range(8):
+    password = {"type": "password", "passwords": [f"password-of-cache-{number}"]}
     aws.elasticache.User(f"of-{number}", user_id=f"of-{number}", user_name="platform", engine="redis",
-        access_string="on ~* +ping", authentication_mode={"type": "password", "passwords": [f"password-of-cache-{number}"]})
+        access_string="on ~* +ping", authentication_mode=password)
 """
 BROKER = """
 broker = aws.mq.Broker("bus", engine_type="RabbitMQ", engine_version="3.13", host_instance_type="mq.m5.large",

@@ -33,7 +33,8 @@ def eventctl(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         [EVENTCTL, *arguments],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        # A promotion is an update of the whole stack, after the canary.
+        timeout=PATIENCE * 2,
         check=False,
         stdin=subprocess.DEVNULL,
         env={**own_environment(), **environment},
@@ -55,6 +56,16 @@ class Platform:
 
     def eventctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return eventctl(*arguments, **self.variables)
+
+    def begun(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that runs beside the test, in a process group of its own; it is asked for what it says."""
+        return subprocess.Popen(
+            [EVENTCTL, *arguments],
+            env={**own_environment(), **self.variables},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def answer(self, *arguments: str) -> Any:
         """What a command says with --json; it must have worked."""

@@ -29,7 +29,7 @@ from scripts.local.kubernetes import images
 from scripts.local.platform import lifecycle
 from scripts.local.processes import eventually
 from scripts.toolchain import pulumi
-from tests.local.platform.support import EVENTCTL, PATIENCE, Platform, own_environment
+from tests.local.platform.support import PATIENCE, Platform
 
 pytestmark = pytest.mark.timeout(PATIENCE * 4)
 
@@ -72,8 +72,8 @@ class Sale:
     """A sale on a platform, and images of versions of booking."""
 
     def __init__(self, platform: Platform) -> None:
-        self.layout, self.record, self.variables = platform.layout, platform.record, platform.variables
-        self.client = platform.aws
+        self._platform = platform
+        self.layout, self.record, self.client = platform.layout, platform.record, platform.aws
         self._trust = ssl.create_default_context(cafile=self.layout.authority.bundle)
         with self.visitor("organiser") as organiser:
             starts = (datetime.now(UTC) + timedelta(days=30)).isoformat()
@@ -145,30 +145,15 @@ class Sale:
                 for each in visits:
                     each.result()
 
-    def canary(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # A promotion is an update of the whole stack.
-        return subprocess.run(
-            [EVENTCTL, "canary", arguments[0], "booking", "--local", *arguments[1:]],
-            capture_output=True,
-            text=True,
-            timeout=2 * PATIENCE,
-            check=False,
-            env={**own_environment(), **self.variables},
-        )
+    def canary(self, does: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._platform.eventctl(*_canary(does, *arguments))
 
     def begun(self, *arguments: str) -> subprocess.Popen[str]:
         """A canary that runs beside the test."""
-        return subprocess.Popen(
-            [EVENTCTL, "canary", "start", "booking", "--local", *arguments],
-            env={**own_environment(), **self.variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        return self._platform.begun(*_canary("start", *arguments))
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.canary("status", "--json").stdout)
+        found: dict[str, Any] = self._platform.answer(*_canary("status"))
         return found
 
     def reaches(self, weight: int, ended: Callable[[], int | None]) -> bool:
@@ -190,6 +175,10 @@ class Sale:
 
     def stable_alone(self) -> bool:
         return set(self.weights()) == {self.known["stable"]}
+
+
+def _canary(does: str, *arguments: str) -> tuple[str, ...]:
+    return "canary", does, "booking", "--local", *arguments
 
 
 @pytest.fixture(scope="module")

@@ -105,12 +105,10 @@ def test_alertmanager_tells_whom_the_stack_says(platform: Platform) -> None:
 
 def test_the_login_of_each_cache_opens_it(platform: Platform) -> None:
     """Sales go on without a cache, so nobody else would say."""
-    kept = platform.aws("secretsmanager")
-    names = {one["Name"] for one in kept.list_secrets(MaxResults=100)["SecretList"]}
-    caches = {name for name in names if name.startswith("local/cache-")}
-    assert len(caches) == len(Purpose)
-    for name in caches:
-        login = json.loads(kept.get_secret_value(SecretId=name)["SecretString"])
+    for purpose in Purpose:
+        secret = f"local/{purpose.name.lower()}-credentials"
+        kept = platform.aws("secretsmanager").get_secret_value(SecretId=secret)
+        login = json.loads(kept["SecretString"])
         assert redis.Redis(
             host=login["host"], port=int(login["port"]), username=login["username"], password=login["password"],
             ssl=True, ssl_ca_certs=str(platform.layout.authority.bundle),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import subprocess
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from scripts.local.certificates import trusting
 from scripts.local.kubernetes.api import Api
 from services.common import database
 from stacks.settings import SERVICES
-from tests.local.platform.support import EVENTCTL, PATIENCE, Platform, own_environment
+from tests.local.platform.support import PATIENCE, Platform
 
 pytestmark = pytest.mark.timeout(PATIENCE * 3)
 ENVIRONMENT = "local"
@@ -112,15 +111,7 @@ def _trusting(platform: Platform) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def both(platform: Platform) -> dict[str, dict[str, Any]]:
     """Two previews made at once; the smoke test of each has bought a ticket. What they say of themselves."""
-    started = [
-        subprocess.Popen(
-            [EVENTCTL, "preview", "up", names.preview, "--local", "--json"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**own_environment(), **platform.variables},
-        )
-        for names in (FIRST, SECOND)
-    ]
+    started = [platform.begun(*_preview("up", names.preview, "--json")) for names in (FIRST, SECOND)]
     answers = [process.communicate(timeout=PATIENCE * 2)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0]
     return {found["name"]: found for found in map(json.loads, answers)}

@@ -43,7 +43,7 @@ from services.contracts import Command, Event
 from tests.services.booking.test_after_sale import said
 from tests.services.booking.test_commands import carry_out
 from tests.services.samples import on_sale, wish
-from tests.support.databases import Databases
+from tests.support.databases import Databases, Originals
 
 T = TypeVar("T")
 CAPACITY, LIMIT = 5, 3
@@ -228,9 +228,8 @@ def machine(databases_url: str, signer: Signer) -> Iterator[type[Pool]]:
 
 
 @pytest.fixture
-def databases_url(postgres_server: Any, templates: Callable[[str], str]) -> Iterator[str]:
-    made = Databases(postgres_server, templates)
-    templates("booking")
+def databases_url(originals: Originals) -> Iterator[str]:
+    made = Databases(originals)
     yield asyncio.run(made.create("booking"))
     asyncio.run(made.drop())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from pydantic import SecretStr
 from schemathesis import Case
 
 from scripts.local import processes
-from scripts.local.servers.postgres import Postgres
 from scripts.local.servers.redis import Redis
 from services.booking.entrypoints.api import create_app
 from services.booking.settings import ApiSettings
@@ -22,6 +21,7 @@ from services.common import database
 from tests.services.authorisation import BUYER
 from tests.services.booking import world
 from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, serving
+from tests.support.databases import Originals
 
 schema = contract("booking")
 Api = tuple[str, Sequence[Headers], str, Signer]
@@ -29,15 +29,14 @@ Api = tuple[str, Sequence[Headers], str, Signer]
 
 @pytest.fixture(scope="module")
 def api(
-    postgres_server: Postgres,
-    templates: Callable[[str], str],
+    originals: Originals,
     redis_server: Redis,
     aws_server: str,
     settings: ApiSettings,
     signer: Signer,
 ) -> Iterator[Api]:
     """The application: its URL, its callers, its database, its signer."""
-    with a_database(postgres_server, templates, "booking") as url, issuing() as issuer:
+    with a_database(originals, "booking") as url, issuing() as issuer:
         app = create_app(
             settings.model_copy(
                 update={

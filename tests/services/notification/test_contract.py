@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from schemathesis import Case
 from standardwebhooks.webhooks import Webhook
 
 from scripts.local import processes
-from scripts.local.servers.postgres import Postgres
 from services.common import database
 from services.contracts import Event
 from services.notification import handlers
@@ -24,15 +23,16 @@ from services.notification.settings import ApiSettings
 from tests.services.authorisation import BUYER
 from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, sent, serving
 from tests.services.notification.conftest import event
+from tests.support.databases import Originals
 
 SECRET = "whsec_" + "c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 schema = contract("notification")
 
 
 @pytest.fixture(scope="module")
-def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, Sequence[Headers], Known]]:
+def api(originals: Originals) -> Iterator[tuple[str, Sequence[Headers], Known]]:
     """The application on a database with a delivery that is dead: its URL, its callers, what it knows."""
-    with a_database(postgres_server, templates, "notification") as url, issuing() as issuer:
+    with a_database(originals, "notification") as url, issuing() as issuer:
         dead = asyncio.run(_fill(url))
         app = create_app(
             ApiSettings(database_url=SecretStr(url), novu_webhook_secret=SecretStr(SECRET), oidc_issuer=issuer.url)

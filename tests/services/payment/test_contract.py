@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from schemathesis import Case
 
 from scripts.local import processes
-from scripts.local.servers.postgres import Postgres
 from scripts.local.stripe.webhooks import signature
 from services.common import database
 from services.payment.entrypoints.api import create_app
@@ -22,16 +21,17 @@ from services.payment.settings import ApiSettings
 from tests.services.authorisation import BUYER
 from tests.services.fuzzing import Headers, Known, a_database, ask, callers, contract, issuing, sent, serving
 from tests.services.payment.support import paid_by
+from tests.support.databases import Originals
 
 SECRET = "whsec_test_secret"
 schema = contract("payment")
 
 
 @pytest.fixture(scope="module")
-def api(postgres_server: Postgres, templates: Callable[[str], str]) -> Iterator[tuple[str, Sequence[Headers], Known]]:
+def api(originals: Originals) -> Iterator[tuple[str, Sequence[Headers], Known]]:
     """The application on a database with a payment and a payout: its URL, its callers, what it knows."""
     order = uuid.uuid4()
-    with a_database(postgres_server, templates, "payment") as url, issuing() as issuer:
+    with a_database(originals, "payment") as url, issuing() as issuer:
         asyncio.run(_fill(url, order))
         app = create_app(
             ApiSettings(database_url=SecretStr(url), stripe_webhook_secret=SecretStr(SECRET), oidc_issuer=issuer.url)
