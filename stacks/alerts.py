@@ -23,6 +23,14 @@ ALERTS = (
         runbook="on_sale_scale_out",
     ),
     Alert(
+        name="AdmissionWithoutCache",
+        says="Waiting rooms let in a trickle: booking does not reach its cache, or is not let in there.",
+        expr="sum(increase(admission_without_cache_total[5m])) > 10",
+        minutes=1,
+        severity=Severity.PAGE,
+        runbook="cache_failover",
+    ),
+    Alert(
         name="BooksDiffer",
         says="Our books and the payment provider's differ.",
         expr="max(payment_discrepancies_open) > 0",

@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -104,6 +104,11 @@ def stop(running: Running) -> None:
         with suppress(psutil.NoSuchProcess):
             survivor.kill()
     eventually(lambda: not any(map(_alive, family)), timeout=5)
+
+
+def end(running: Running) -> None:
+    """Kill it with everything that it started: for a part whose data nobody wants any more."""
+    stop(replace(running, stop=signal.SIGKILL))
 
 
 def _alive(process: psutil.Process) -> bool:

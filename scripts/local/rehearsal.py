@@ -65,7 +65,7 @@ def rehearsing(
             hollow=True,
         )
         for part in cluster.start(with_parent=True):
-            ending.callback(processes.stop, part)
+            ending.callback(processes.end, part)
         yield Stack(name, folder, cloud, engine, settings=settings, lasting=False)
 
 

@@ -51,6 +51,14 @@ class Case:
 CASES = (
     Case("Oversold", {"booking_pools_inconsistent": "0 0 1x5"}, {"booking_pools_inconsistent": "0x7"}, 3, {}),
     Case("SaleOpensSoon", {"booking_sales_soon": "0 0 1x5"}, {"booking_sales_soon": "0x7"}, 3, {}),
+    Case(
+        "AdmissionWithoutCache",
+        {"admission_without_cache_total": "0+20x10"},
+        # A failover: half a minute in which some were not answered.
+        {"admission_without_cache_total": "0 6x10"},
+        5,
+        {},
+    ),
     Case("BooksDiffer", {"payment_discrepancies_open": "0 2x30"}, {"payment_discrepancies_open": "2x10 0x20"}, 17, {}),
     Case(
         "WebhooksMissing",

@@ -1,4 +1,4 @@
-"""The real engine runs the real program with the real packs: dev and prod are planned, a violation stops the plan."""
+"""The real engine runs the real program with the real packs: prod is planned, a violation stops the plan."""
 
 from __future__ import annotations
 
@@ -55,21 +55,16 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
-def test_an_environment_is_planned_without_a_violation_and_without_knowing_of_the_simulation(name: str) -> None:
+def test_production_is_planned_without_a_violation_and_the_checkout_stays_as_it_was() -> None:
+    before = (ROOT / "Pulumi.prod.yaml").read_text()
     done = subprocess.run(
-        [EVENTCTL, "simulate", name, "--json"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=250
+        [EVENTCTL, "simulate", "prod", "--json"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=250
     )
     assert done.returncode == 0, done.stderr
     planned = json.loads(done.stdout)
     assert set(planned) == {"create"}
     assert planned["create"] > 200
-
-
-def test_planning_leaves_the_checkout_as_it_was(cloud: running.Addresses, checkout: Path, tmp_path: Path) -> None:
-    before = (checkout / "Pulumi.dev.yaml").read_text()
-    stack("dev", tmp_path / "run", cloud, checkout).preview(lambda _: None)
-    assert (checkout / "Pulumi.dev.yaml").read_text() == before
+    assert (ROOT / "Pulumi.prod.yaml").read_text() == before
 
 
 def test_a_violating_change_is_refused_before_anything_is_created(

@@ -18,6 +18,7 @@ import asyncpg
 import redis.asyncio as redis
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from services.booking.domain.admission import ADMISSION_SECONDS, Room, admits, token
@@ -31,6 +32,9 @@ _PATIENCE, _REMEMBERED = 0.5, 5.0
 KEPT = timedelta(days=30)
 # What one process admits while Redis is away, as a share of the room's rate.
 _TRICKLE = 0.05
+
+# Sales go on without Redis, so nobody would say that it is away, or does not let booking in.
+ALONE = Counter("admission_without_cache_total", "Times that somebody joined a waiting room and Redis did not answer")
 
 ROOM = """
     SELECT e.id, e.sale_opens_at, e.admissions_per_second FROM events e
@@ -98,6 +102,7 @@ class WaitingRoom:
         try:
             position = await self._place(room, buyer_id, now)
         except (RedisError, OSError) as error:
+            ALONE.inc()
             log.warning("waiting room without Redis", event_id=str(room.event_id), error=type(error).__name__)
             return self._trickle(room, buyer_id, now)
         turn = room.turn(position)

@@ -25,7 +25,7 @@ from scripts.local.kubernetes import crds, images
 from scripts.local.kubernetes.api import Api, ApiError, Object
 from scripts.local.kubernetes.cluster import Cluster
 from scripts.local.kubernetes.control_plane import ControlPlane
-from scripts.local.processes import Running, stop
+from scripts.local.processes import Running, end
 from scripts.toolchain import kubernetes as toolchain
 
 ACCOUNT = "123456789012"
@@ -116,7 +116,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(cluster, running, f"{REGISTRY}/tiny@{digest}", cluster.aws_endpoint or "", session)
     finally:
         for part in reversed(running.values()):
-            stop(part)
+            end(part)
         moto.shutdown()
 
 

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from scripts.local.servers.redis import Redis
 from services.booking.adapters import admission, waiting_list
@@ -31,6 +32,11 @@ NOW = datetime.now(UTC)
 def room(*, opened: float, per_second: int = 10) -> Room:
     """A room of a new event that opened so many seconds ago."""
     return Room(uuid.uuid4(), datetime.now(UTC) - timedelta(seconds=opened), per_second)
+
+
+def in_vain() -> float:
+    """How often Redis was asked in vain, as Prometheus reads it."""
+    return REGISTRY.get_sample_value("admission_without_cache_total") or 0
 
 
 async def entry(who: Person, ticket_type: uuid.UUID, quantity: int = 1) -> dict[str, Any]:
@@ -189,11 +195,13 @@ async def test_a_tenant_whose_user_may_touch_its_own_keys_alone_has_a_whole_room
 
 async def test_without_redis_a_trickle_is_admitted_and_the_others_come_back(booking: asyncpg.Pool) -> None:
     rooms, ours = WaitingRoom(booking, connect("redis://127.0.0.1:1/0"), SECRET), room(opened=60)
+    before = in_vain()
     outcomes = [await rooms.join(ours, f"buyer-{n}") for n in range(20)]
     admitted = [outcome for outcome in outcomes if isinstance(outcome, Admitted)]
     assert 1 <= len(admitted) < 10
     assert {outcome.retry_after for outcome in outcomes if isinstance(outcome, Queued)} == {5}
     assert isinstance(await rooms.join(room(opened=-60), "early"), Queued), "nobody is let in before the opening"
+    assert in_vain() - before == 21, "an alert counts them"
 
 
 async def test_an_event_without_a_room_asks_for_no_token(booking: asyncpg.Pool, buyer: Person) -> None:
