@@ -119,7 +119,7 @@ def an_answer_before_the_wait_counts() -> None:
     def prepared(self: Any, heartbeat_seconds: int) -> Any:
         heartbeat = prepare(self, heartbeat_seconds)
         if self.get_outcome() is not None:
-            heartbeat.notify()
+            heartbeat.notify()  # type: ignore[no-untyped-call]
         return heartbeat
 
     CallbackEndpoint.setup_heartbeat_endpoint = prepared  # type: ignore[method-assign]
