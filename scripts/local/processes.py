@@ -20,6 +20,9 @@ from pathlib import Path
 
 import psutil
 
+# Kept until this process ends: Python ignores a Ctrl-C that comes while it does away with a Popen.
+_STARTED: list[subprocess.Popen[bytes]] = []
+
 
 class NotReady(RuntimeError):
     """A part ended, or was not ready in time; the message ends with the last lines of its log."""
@@ -87,6 +90,7 @@ def start(server: Server, *, with_parent: bool = False) -> Running:
             cwd=server.cwd,
             start_new_session=True,
         )
+    _STARTED.append(child)
     return Running(
         server.name, child.pid, psutil.Process(child.pid).create_time(), str(server.log), server.stop, server.grace
     )
