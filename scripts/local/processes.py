@@ -123,14 +123,16 @@ def _alive(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def serving(server: Server, ready: Callable[[], bool], *, timeout: float = 60.0) -> Iterator[Running]:
+def serving(
+    server: Server, ready: Callable[[], bool], *, timeout: float = 60.0, ending: Callable[[Running], None] = stop
+) -> Iterator[Running]:
     """A server for the length of a ``with`` block, ready when the block starts and gone when it ends."""
     running = start(server, with_parent=True)
     try:
         await_ready(running, ready, timeout=timeout)
         yield running
     finally:
-        stop(running)
+        ending(running)
 
 
 def await_ready(running: Running, ready: Callable[[], bool], *, timeout: float = 60.0) -> None:

@@ -60,7 +60,14 @@ class World:
 
     target: Target
     layout: Layout
-    record: Record
+
+    @property
+    def record(self) -> Record:
+        """What `up` wrote down."""
+        found = self.layout.record()
+        if found is None:
+            raise NotMade("there is no platform: run `make up`")
+        return found
 
 
 Fault = Callable[[World], AbstractContextManager[None]]

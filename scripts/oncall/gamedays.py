@@ -97,15 +97,13 @@ class Result:
 
 def play(day: GameDay, layout: Layout, say: Say) -> Result:
     """Play ``day`` on the platform that this process points to. Raises Missed; the fault is removed in any case."""
-    record = layout.record()
-    assert record is not None
     target = Target.open(boto3.Session(), parts.ENVIRONMENT)
     screen = Screen(target, Prometheus.found(target))
     if light := _ringing(screen, day):
         raise Missed(f"{light} rings already; mend that first, or wait until it clears")
     with ExitStack() as fault:
         began = time.monotonic()
-        fault.enter_context(FAULTS[day.name](World(target, layout, record)))
+        fault.enter_context(FAULTS[day.name](World(target, layout)))
         say(f"{day.about} Waiting for {day.alarm}")
         if not eventually(lambda: bool(_ringing(screen, day)), timeout=day.patience, every=1):
             raise Missed(f"{day.alarm} did not ring within {day.patience} s")

@@ -38,8 +38,10 @@ RUN = CliRunner()
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_dev_is_made_from_nothing(dev: Made) -> None:
+def test_dev_is_made_and_made_again_without_a_change(dev: Made) -> None:
     assert set(dev.changes) == {"create"}
+    assert dev.changes["create"] > 200
+    assert set(dev.stack.make(quiet)) == {"same"}
 
 
 def test_dev_has_one_node_of_everything_and_nothing_is_protected(dev: Made) -> None:
@@ -49,8 +51,7 @@ def test_dev_has_one_node_of_everything_and_nothing_is_protected(dev: Made) -> N
     assert {one["numCacheClusters"] for one in program.all("aws:elasticache/replicationGroup:ReplicationGroup")} == {1}
 
 
-def test_a_canary_that_nobody_answers_for_is_taken_back_and_then_nothing_differs(dev: Made) -> None:
-    """What a preview shows in its midst is asked on live traffic (tests/local/platform/test_canary.py)."""
+def test_in_the_midst_of_a_canary_and_after_it_was_taken_back_a_preview_shows_no_difference(dev: Made) -> None:
     outputs = next(one for one in dev.state["resources"] if one["type"] == "pulumi:pulumi:Stack")["outputs"]
     canary, elb = outputs["canaries"]["booking"], dev.stack.client("elbv2")
 
@@ -61,6 +62,7 @@ def test_a_canary_that_nobody_answers_for_is_taken_back_and_then_nothing_differs
     assert weights() == {canary["stable"]: 999, canary["canary"]: 0}
     groups = [{"TargetGroupArn": canary[track], "Weight": share} for track, share in shares(250).items()]
     elb.modify_rule(RuleArn=canary["rule"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}])
+    assert set(dev.stack.preview(quiet)) == {"same"}
     assert weights() == {canary["stable"]: 750, canary["canary"]: 250}
 
     [target] = dev.stack.client("events").list_targets_by_rule(Rule=_schedule(dev))["Targets"]
@@ -237,7 +239,7 @@ class TestPipelines:
         done = RUN.invoke(app, ["drift", "dev"])
         assert done.exit_code == 0, done.output
 
-    def test_a_release_is_made_and_planned_back(self, dev: Made, tmp_path: Path) -> None:
+    def test_a_release_is_planned_made_and_planned_back(self, dev: Made, tmp_path: Path) -> None:
         ecr, ssm, file = dev.stack.client("ecr"), dev.stack.client("ssm"), tmp_path / "images.json"
         before = history(ssm, "dev")[0]
         kind = "application/vnd.oci.image.manifest.v1+json"
@@ -246,6 +248,12 @@ class TestPipelines:
         pushed = ecr.put_image(repositoryName="dev/payment", imageManifest=json.dumps(manifest), imageTag="build-1")
         digest = pushed["image"]["imageId"]["imageDigest"]
         file.write_text(json.dumps({"payment": f"registry.example/dev/payment@{digest}"}))
+        said = dev.stack.file.read_text()
+
+        planned = RUN.invoke(app, ["release", "deploy", str(file), "dev"])
+        assert planned.exit_code == 0, planned.output
+        assert dev.stack.file.read_text() == said
+        assert history(ssm, "dev")[0] == before
 
         made = RUN.invoke(app, ["release", "deploy", str(file), "dev", "--apply"])
         assert made.exit_code == 0, made.output
@@ -254,11 +262,8 @@ class TestPipelines:
         [kept] = ecr.describe_images(repositoryName="dev/payment", imageIds=[{"imageDigest": digest}])["imageDetails"]
         assert f"release-{digest[7:19]}" in kept["imageTags"]
 
-        said = dev.stack.file.read_text()
         back = RUN.invoke(app, ["release", "rollback", "dev", "--json"])
         assert back.exit_code == 0, back.output
-        assert dev.stack.file.read_text() == said
-        assert history(ssm, "dev")[0].images["payment"] == digest
         assert f"release {before.number} of" in back.stderr
         assert json.loads(back.stdout)["update"] >= 1
 

@@ -119,9 +119,11 @@ def an_answer_before_the_wait_counts() -> None:
     def prepared(self: Any, heartbeat_seconds: int) -> Any:
         heartbeat = prepare(self, heartbeat_seconds)
         if self.get_outcome() is not None:
+            # Without types in moto.
             heartbeat.notify()  # type: ignore[no-untyped-call]
         return heartbeat
 
+    # In place, because moto makes its endpoints itself.
     CallbackEndpoint.setup_heartbeat_endpoint = prepared  # type: ignore[method-assign]
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -140,6 +139,6 @@ def running(folder: Path, host: str = "127.0.0.1") -> Iterator[RabbitMQ]:
     rabbitmq = create(folder / "rabbitmq", host, Authority(folder).create(), port=processes.free_port(host))
     with (
         processes.serving(rabbitmq.port_mapper, rabbitmq.mapped),
-        processes.serving(replace(rabbitmq.server, stop=signal.SIGKILL), rabbitmq.ready),
+        processes.serving(rabbitmq.server, rabbitmq.ready, ending=processes.end),
     ):
         yield rabbitmq

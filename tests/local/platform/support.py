@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 
 from scripts.local.cloud.running import Addresses
 from scripts.local.platform.layout import Layout, Record
@@ -72,6 +73,18 @@ class Platform:
         done = self.eventctl(*arguments, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
+
+    def secret(self, name: str) -> dict[str, str]:
+        """A login that its Secrets Manager keeps."""
+        found: dict[str, str] = json.loads(self.aws("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+        return found
+
+    def cache(self, login: Mapping[str, str]) -> redis.Redis:
+        """Its Redis, as whoever has that login."""
+        return redis.Redis(
+            host=login["host"], port=int(login["port"]), username=login["username"], password=login["password"],
+            ssl=True, ssl_ca_certs=str(self.layout.authority.bundle),
+        )  # fmt: skip
 
     @property
     def cloud(self) -> Addresses:

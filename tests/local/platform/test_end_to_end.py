@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from components.cache import Purpose
@@ -106,13 +105,7 @@ def test_alertmanager_tells_whom_the_stack_says(platform: Platform) -> None:
 def test_the_login_of_each_cache_opens_it(platform: Platform) -> None:
     """Sales go on without a cache, so nobody else would say."""
     for purpose in Purpose:
-        secret = f"local/{purpose.name.lower()}-credentials"
-        kept = platform.aws("secretsmanager").get_secret_value(SecretId=secret)
-        login = json.loads(kept["SecretString"])
-        assert redis.Redis(
-            host=login["host"], port=int(login["port"]), username=login["username"], password=login["password"],
-            ssl=True, ssl_ca_certs=str(platform.layout.authority.bundle),
-        ).ping()  # fmt: skip
+        assert platform.cache(platform.secret(f"local/{purpose.name.lower()}-credentials")).ping()
 
 
 def test_a_fault_rings_its_alarm_and_the_runbook_mends_it(platform: Platform) -> None:

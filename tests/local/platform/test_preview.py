@@ -32,9 +32,7 @@ FIRST, SECOND = Names("pr-12"), Names("pr-12-booking")
 
 def secret(platform: Platform, names: Names, name: str) -> dict[str, str]:
     """A login of a preview."""
-    kept = platform.aws("secretsmanager").get_secret_value(SecretId=names.secret(ENVIRONMENT, name))
-    found: dict[str, str] = json.loads(kept["SecretString"])
-    return found
+    return platform.secret(names.secret(ENVIRONMENT, name))
 
 
 def traces(platform: Platform, names: Names) -> set[str]:
@@ -150,11 +148,7 @@ def test_neither_reaches_into_the_others_virtual_host(platform: Platform, both: 
 
 def test_neither_reads_nor_writes_the_others_keys(platform: Platform, both: dict[str, dict[str, Any]]) -> None:
     del both
-    own = secret(platform, FIRST, "cache")
-    cache = redis.Redis(
-        host=own["host"], port=int(own["port"]), username=own["username"], password=own["password"],
-        ssl=True, ssl_ca_certs=str(platform.layout.authority.bundle),
-    )  # fmt: skip
+    cache = platform.cache(secret(platform, FIRST, "cache"))
     assert cache.set(f"{FIRST.cache_prefix}mine", "1")
     for key in (f"{SECOND.cache_prefix}theirs", "room:of-the-environment"):
         with pytest.raises(redis.exceptions.NoPermissionError):

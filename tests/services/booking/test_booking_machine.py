@@ -42,8 +42,9 @@ from services.common.outbox import Outbox
 from services.contracts import Command, Event
 from tests.services.booking.test_after_sale import said
 from tests.services.booking.test_commands import carry_out
+from tests.services.fuzzing import a_database
 from tests.services.samples import on_sale, wish
-from tests.support.databases import Databases, Originals
+from tests.support.databases import Originals
 
 T = TypeVar("T")
 CAPACITY, LIMIT = 5, 3
@@ -229,9 +230,8 @@ def machine(databases_url: str, signer: Signer) -> Iterator[type[Pool]]:
 
 @pytest.fixture
 def databases_url(originals: Originals) -> Iterator[str]:
-    made = Databases(originals)
-    yield asyncio.run(made.create("booking"))
-    asyncio.run(made.drop())
+    with a_database(originals, "booking") as url:
+        yield url
 
 
 def known_life(life: Pool) -> None:
