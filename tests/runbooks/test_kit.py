@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -291,7 +292,11 @@ class TestTheSilence:
 
     def test_when_alarms_cannot_be_muted_the_work_is_done_and_the_audit_says_so(self, bench: CommandBench) -> None:
         lamps(bench.environment, door="off")
-        del bench.environment.answers["cloudwatch:PutAlarmMuteRule"]
+
+        def away(_: object) -> Mapping[str, Any]:
+            raise EndpointConnectionError(endpoint_url="https://monitoring.example.com")
+
+        bench.environment.answers["cloudwatch:PutAlarmMuteRule"] = away
         plan = bench.planned()
         assert bench.applied(plan).exit is Exit.DONE
         assert bench.audit(plan)[0]["alarms"].startswith("alarms may ring meanwhile: ")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
 
 from scripts.local import processes
+from scripts.local.cloud.running import running
 from scripts.local.issuer import Issuer
 from scripts.local.servers import rabbitmq, redis
 from scripts.local.servers.rabbitmq import RabbitMQ
@@ -120,25 +121,13 @@ def stripe_faults(stripe_server: str) -> Iterator[Callable[..., object]]:
 
 @pytest.fixture(scope="session")
 def aws_server(folder: Path) -> Iterator[str]:
-    """A moto server that executes state machines; boto3 in this process talks to it."""
-    port = processes.free_port()
-    server = processes.Server(
-        name="moto",
-        command=[sys.executable, "-m", "moto.server", "-p", str(port)],
-        log=folder / "moto.log",
-        grace=5,
-    )
-    with (
-        processes.serving(server, lambda: processes.listening("127.0.0.1", port)),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        url = f"http://127.0.0.1:{port}"
-        call(f"{url}/moto-api/config", {"stepfunctions": {"execute_state_machine": True}})
-        patch.setenv("AWS_ENDPOINT_URL", url)
+    """A simulated cloud of the session's own, which is moto put right; boto3 in this process talks to it."""
+    with running(folder=folder / "cloud") as cloud, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
         patch.setenv("AWS_ACCESS_KEY_ID", "local")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "local")
         patch.setenv("AWS_REGION", "eu-west-3")
-        yield url
+        yield cloud.endpoint
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], *, timeout: float = 20.0) -> None:
